@@ -1,0 +1,78 @@
+"""Operands: what counts as a real number, what is refused, whose Value it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from .errors import ConversionError, MixedBackendsError
+
+__all__ = ["as_float", "as_number", "backend_of", "describe"]
+
+
+def as_number(x: Any) -> float | None:
+    """The float of a real scalar: int, float, bool, numpy's, Fraction, Decimal; else None.
+
+    Raises:
+        OverflowError: an integer too large for a float.
+    """
+    if isinstance(x, (float, int)):
+        return float(x)
+    kind = type(x)
+    if not (hasattr(kind, "__float__") or hasattr(kind, "__index__")):
+        return None
+    if isinstance(x, complex) or getattr(getattr(x, "dtype", None), "kind", "f") not in "biuf":
+        return None  # numpy's complex has a __float__ too, which drops the imaginary part
+    if getattr(x, "shape", ()) != ():
+        return None
+    return float(x)
+
+
+def as_float(x: Any) -> float:
+    """The float of what becomes a Value's data.
+
+    Raises:
+        ConversionError: `x` is not a real number, or holds several.
+        OverflowError: an integer too large for a float.
+    """
+    number = as_number(x)
+    if number is None and getattr(x, "size", None) == 1:
+        number = as_number(x.item())
+    if number is not None:
+        return number
+    raise ConversionError(f"a Value takes one real number, not {describe(x)}")
+
+
+def backend_of(operands: Iterable[Any]) -> Any:
+    """The backend of the Values among the operands, None if all are numbers.
+
+    Raises:
+        MixedBackendsError: they belong to two.
+    """
+    found: Any = None
+    for x in operands:
+        backend = getattr(type(x), "_backend", None)
+        if backend is not None and backend is not found:
+            if found is not None:
+                raise MixedBackendsError.between(found.name, backend.name)
+            found = backend
+    return found
+
+
+def describe(x: Any) -> str:
+    """What was given instead of a number, and what to do about it."""
+    name = type(x).__name__
+    if x is None:
+        return "None: pass 0.0 for nothing"
+    if isinstance(x, (str, bytes, bytearray)):
+        return f"{x!r:.60}: convert text first, Value(float(text))"
+    if hasattr(x, "_backend") and hasattr(x, "_prev"):
+        return "a Value: use it as it is, or detach(v) for a copy without history"
+    shape = getattr(x, "shape", None)
+    if shape:
+        return f"an array of shape {shape}: make one Value of each, list(map(Value, array.flat))"
+    if isinstance(x, complex) or getattr(getattr(x, "dtype", None), "kind", "") == "c":
+        return f"the complex number {x}: pass x.real or abs(x)"
+    if isinstance(x, (list, tuple, set, frozenset, dict)) or hasattr(x, "__iter__"):
+        return f"a {name}: make one Value of each, list(map(Value, items))"
+    return f"an object of type {name!r}"

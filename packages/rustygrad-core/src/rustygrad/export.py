@@ -1,0 +1,42 @@
+"""Graphs as files: `export(value, "g.dot")` picks the exporter by suffix."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+from .errors import ArgumentError
+from .files import write_bytes
+from .graph import Graph
+from .selection import get_exporter
+
+__all__ = ["export"]
+
+
+def export(value: Any, path: str | Path, **options: Any) -> Path:
+    """Write the graph of a Value to a file, whole or not at all.
+
+    Args:
+        value: a Value, or a `Graph`.
+        path: where to; its suffix picks the exporter.
+        options: passed on to the exporter.
+
+    Returns:
+        The path.
+
+    Raises:
+        ArgumentError: the path has no suffix.
+        UnknownNameError: no installed exporter writes files of that suffix.
+        GraphError: `value` is neither a Value nor a Graph.
+        OSError: the file cannot be written.
+    """
+    target = Path(path)
+    if not target.suffix:
+        raise ArgumentError(f"{str(path)!r} has no suffix to pick an exporter by, such as '.dot'")
+    exporter = get_exporter(target.suffix[1:])
+    graph = value if isinstance(value, Graph) else Graph.capture(value)
+    stream = io.BytesIO()
+    exporter.export(graph, stream, **options)
+    write_bytes(target, stream.getvalue())
+    return target

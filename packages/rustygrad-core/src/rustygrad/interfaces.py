@@ -1,0 +1,208 @@
+"""What plugins provide: backends, compilers and exporters.
+
+Read this page first if you write one. A plugin package implements one of these
+protocols and offers it through a hook (`hookspecs.py`); the conformance suite
+then tells how far it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import IO, Any, Final, Protocol
+
+from .graph import Graph
+from .ops import Op
+
+__all__ = [
+    "API_VERSION",
+    "Backend",
+    "Compiler",
+    "Exporter",
+    "Numerics",
+    "PluginInfo",
+    "Program",
+    "Value",
+    "exact",
+    "ulp",
+]
+
+#: The version of the interfaces on this page. A plugin states the one it was written for.
+API_VERSION: Final = 1
+
+
+class Numerics:
+    """What a backend or compiler promises of its numbers.
+
+    Attributes:
+        ulps: how far a result may be from the reference, in units in the last
+            place of it; 0 for the same bits.
+    """
+
+    __slots__ = ("ulps",)
+
+    def __init__(self, ulps: int) -> None:
+        self.ulps = ulps
+
+    def __repr__(self) -> str:
+        return f"ulp({self.ulps})" if self.ulps else "exact"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Numerics) and self.ulps == other.ulps
+
+    def __hash__(self) -> int:
+        return hash(self.ulps)
+
+
+#: The same bits as the reference, for values and gradients.
+exact: Final = Numerics(0)
+
+
+def ulp(n: int) -> Numerics:
+    """The promise to stay within `n` units in the last place of the reference.
+
+    Raises:
+        ValueError: `n` is less than 1; promise `exact` instead.
+    """
+    if n < 1:
+        raise ValueError(f"ulp({n!r}): give 1 or more, or promise `exact`")
+    return Numerics(n)
+
+
+class PluginInfo:
+    """What a plugin says of itself.
+
+    Args:
+        api: the `API_VERSION` it was written for.
+        summary: one line for people.
+        expected_failures: names of conformance tests that a backend of this
+            plugin is known to fail, each with the reason. One that passes after
+            all is an error, so the list stays true.
+    """
+
+    __slots__ = ("api", "expected_failures", "summary")
+
+    def __init__(
+        self, api: int, summary: str = "", expected_failures: Mapping[str, str] | None = None
+    ) -> None:
+        self.api = api
+        self.summary = summary
+        self.expected_failures = dict(expected_failures or {})
+
+    def __repr__(self) -> str:
+        return f"PluginInfo(api={self.api!r}, summary={self.summary!r})"
+
+
+class Value(Protocol):
+    """What every backend's Value class has besides operators and methods.
+
+    `rustygrad.reference.Value` defines the whole behaviour; the attributes with
+    an underscore are what core itself relies on.
+    """
+
+    data: Any
+    grad: Any
+    label: str
+    _backward: Callable[[], Any]
+    _role: str
+    """What a leaf is: 'input', 'constant' or 'parameter'. Core sets the last on what modules own."""
+
+    def __init__(
+        self, data: Any, _children: Iterable[Any] = (), _op: str = "", label: str = ""
+    ) -> None: ...
+
+    @property
+    def _backend(self) -> Backend:
+        """The backend that this class belongs to, an attribute of the class."""
+        ...
+
+    @property
+    def _prev(self) -> tuple[Any, ...]: ...
+    @property
+    def _op(self) -> str: ...
+    def backward(self, grad: Any = 1.0) -> None:
+        """Fill in the gradients of all that this Value was made of."""
+        ...
+
+
+class Backend(Protocol):
+    """An engine: it makes Values and runs them backward.
+
+    Each operation looks at ``rustygrad.modes.current.get()``: a `Mode` says
+    which scope to stamp on the node, whether to record it at all (`no_grad`)
+    and whether to look out for nan and inf (`anomaly`).
+    """
+
+    name: str
+    """The name it is selected by."""
+
+    numerics: Numerics
+    """What it promises: `exact`, or `ulp(n)`."""
+
+    Value: type[Any]
+    """Its class of Values; ``Value._backend`` is this object."""
+
+    def apply(self, op: Op, operands: Sequence[Any], attribute: float | None = None) -> Any:
+        """The node of any operation of the table, from Values and numbers.
+
+        Raises:
+            ConversionError: an operand is neither.
+            MixedBackendsError: an operand is a Value of another backend.
+        """
+        ...
+
+    def custom(self, name: str, operands: Sequence[Any], data: float, vjp: Any) -> Any:
+        """A node that is no operation of the table.
+
+        Args:
+            name: what to call it.
+            operands: Values and numbers.
+            data: its number.
+            vjp: ``vjp(g, out, *operands)``, all floats: the gradients to hand on.
+        """
+        ...
+
+    def capture(self, roots: Sequence[Any]) -> Graph:
+        """What the roots were made of: depth first, operands in order, results last."""
+        ...
+
+
+class Program(Protocol):
+    """What a compiler makes of a graph."""
+
+    def run(self, inputs: Sequence[float]) -> Sequence[float]:
+        """Compute the graph's outputs from new numbers for its inputs and parameters.
+
+        Args:
+            inputs: one number for each leaf that is not a constant, in graph order.
+        """
+        ...
+
+
+class Compiler(Protocol):
+    """It turns a graph into a program. The adjoint, if wanted, is in the graph already."""
+
+    name: str
+    numerics: Numerics
+
+    def compile(self, graph: Graph) -> Program:
+        """Make the program.
+
+        Raises:
+            GraphError: the graph holds opaque nodes.
+        """
+        ...
+
+
+class Exporter(Protocol):
+    """It turns a graph into text or a picture."""
+
+    name: str
+    """The file suffix it is chosen by, without the dot."""
+
+    def export(self, graph: Graph, stream: IO[bytes], **options: Any) -> None:
+        """Write the graph to a binary stream; text in UTF-8.
+
+        Raises:
+            TypeError: an option that it does not have.
+        """
+        ...

@@ -1,0 +1,340 @@
+"""Neurons, layers and multi-layer perceptrons, over any backend."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from . import functional
+from .convert import as_number, backend_of
+from .errors import ArgumentError, LengthError, StateDictError
+from .files import floats_from_json, floats_to_json, read_text, write_text
+from .functional import dot_operands
+from .modes import current, scope_id, scope_path
+from .ops import DOT, OPS
+from .selection import get_backend
+
+__all__ = ["MLP", "Layer", "Module", "Neuron"]
+
+
+class Module:
+    """Something with parameters: the leaves, and the modules, among its attributes.
+
+    Write a subclass with a `forward` method and call the module itself; the call
+    stamps the nodes it makes with the module's path, such as
+    ``layers.0.neurons.3``, which pictures and messages use.
+    """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run `forward`, in this module's scope."""
+        mode = current.get()
+        token = current.set(mode.within(self._scope(mode.scope)))
+        try:
+            return self.forward(*args, **kwargs)
+        finally:
+            current.reset(token)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module computes; a subclass writes it."""
+        raise NotImplementedError(f"{type(self).__name__} needs a forward method")
+
+    def parameters(self) -> list[Any]:
+        """The leaves that training changes, each once, in the order of the attributes."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def named_parameters(self) -> list[tuple[str, Any]]:
+        """The parameters with their paths, such as ``layers.0.neurons.3.w.1``."""
+        found: list[tuple[str, Any]] = []
+        _collect(self, "", found, set())
+        for _, parameter in found:
+            parameter._role = "parameter"
+        return found
+
+    def zero_grad(self) -> None:
+        """Set the gradient of every parameter to 0."""
+        for parameter in self.parameters():
+            parameter.grad = 0.0
+
+    def state_dict(self) -> dict[str, float]:
+        """The parameters' numbers by path."""
+        return {name: parameter.data for name, parameter in self.named_parameters()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over the numbers of a state dict: all of them, or none.
+
+        Raises:
+            StateDictError: a parameter is missing, one too many is there, or one
+                is not a number. Nothing has been changed then.
+        """
+        parameters = dict(self.named_parameters())
+        missing = [name for name in parameters if name not in state]
+        unexpected = [name for name in state if name not in parameters]
+        if missing or unexpected:
+            raise StateDictError(
+                f"the state dict does not fit this {type(self).__name__}: "
+                f"missing {_some_of(missing)}; unexpected {_some_of(unexpected)}"
+            )
+        numbers = {}
+        for name, number in state.items():
+            numbers[name] = as_number(number)
+            if numbers[name] is None:
+                raise StateDictError(f"the state dict holds no number for {name!r}: {number!r}")
+        for name, parameter in parameters.items():
+            parameter.data = numbers[name]
+
+    def save(self, path: str | Path) -> None:
+        """Write the state dict to a JSON file, whole or not at all; floats keep their bits.
+
+        Raises:
+            OSError: the folder is missing or cannot be written to.
+        """
+        state = self.state_dict()
+        numbers = dict(zip(state, floats_to_json(state.values()), strict=True))
+        write_text(path, json.dumps(numbers, indent=1, allow_nan=False) + "\n")
+
+    def load(self, path: str | Path) -> None:
+        """Take over the numbers that `save` wrote.
+
+        Raises:
+            OSError: the file cannot be read.
+            StateDictError: it is no saved module, or not one of this shape.
+        """
+        try:
+            state = json.loads(read_text(path))
+            numbers = dict(zip(state, floats_from_json(state.values()), strict=True))
+        except (ValueError, AttributeError, TypeError) as error:
+            raise StateDictError(f"{path} is not a saved module: {error}") from error
+        self.load_state_dict(numbers)
+
+    def _scope(self, outer: int) -> int:
+        """The number of this module's scope when it is called in the scope `outer`."""
+        scopes: dict[int, int] = self.__dict__.setdefault("_scopes", {})
+        if outer not in scopes:
+            for name, child in _children(self):
+                child.__dict__["_name"] = name
+            self.named_parameters()  # marks them as parameters
+            name = self.__dict__.get("_name", "")
+            path = ".".join(part for part in (scope_path(outer), name) if part)
+            scopes[outer] = scope_id(path)
+        return scopes[outer]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Scope numbers hold for one process, so they stay out of pickles and copies."""
+        return {name: item for name, item in self.__dict__.items() if name != "_scopes"}
+
+
+def _entries(holder: Any) -> Iterator[tuple[str, Any]]:
+    """What a module, list, tuple or dict holds, by name."""
+    if isinstance(holder, Module):
+        yield from ((k, v) for k, v in vars(holder).items() if k not in ("_scopes", "_name"))
+    elif isinstance(holder, (list, tuple)):
+        yield from ((str(i), item) for i, item in enumerate(holder))
+    elif isinstance(holder, dict):
+        yield from ((str(key), item) for key, item in holder.items())
+
+
+def _collect(holder: Any, path: str, found: list[tuple[str, Any]], seen: set[int]) -> None:
+    """Add the leaves below a module or container, each once."""
+    if id(holder) in seen:
+        return
+    seen.add(id(holder))
+    for name, item in _entries(holder):
+        if backend_of((item,)) is None:
+            _collect(item, f"{path}{name}.", found, seen)
+        elif not item._prev and id(item) not in seen:
+            seen.add(id(item))
+            found.append((path + name, item))
+
+
+def _children(holder: Any, path: str = "") -> Iterator[tuple[str, Module]]:
+    """The modules directly below, also inside lists and dicts, with their names."""
+    for name, item in _entries(holder):
+        if isinstance(item, Module):
+            yield path + name, item
+        elif isinstance(item, (list, tuple, dict)):
+            yield from _children(item, f"{path}{name}.")
+
+
+def _some_of(names: Sequence[str]) -> str:
+    shown = ", ".join(map(repr, names[:3])) or "nothing"
+    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
+
+
+def _checked_inputs(x: Any, nin: int, module: Module, like: Any) -> list[Any]:
+    """The inputs of a module as Values, numbers made inputs.
+
+    Raises:
+        LengthError: there are not `nin`.
+    """
+    values = [item if hasattr(item, "_prev") else type(like)._backend.Value(item) for item in x]
+    if len(values) != nin:
+        raise LengthError(
+            f"this {type(module).__name__} takes {nin} inputs, and got {len(values)}: {module}"
+        )
+    return values
+
+
+class Neuron(Module):
+    """activation(w . x + b): one `dot` node and its activation.
+
+    Args:
+        nin: the number of inputs.
+        nonlin: whether to apply the activation at all.
+        activation: the name of an operation of one operand, such as 'relu' or
+            'tanh', or a function of a Value.
+        backend: whose Values the parameters are; by default the selected one's.
+
+    Attributes:
+        w: the weights, drawn by ``random.uniform(-1, 1)``.
+        b: the bias, 0.
+        nonlin: as given.
+        activation: as given.
+
+    Raises:
+        ArgumentError: `nin` is not a whole number from 0 up, or no operation has
+            the name `activation`.
+        PluginError: the backend cannot be used.
+    """
+
+    def __init__(
+        self,
+        nin: int,
+        nonlin: bool = True,
+        *,
+        activation: str | Callable[[Any], Any] = "relu",
+        backend: str | None = None,
+    ) -> None:
+        _check_size("nin", nin, 0)
+        _check_activation(activation)
+        make = get_backend(backend).Value
+        self.w = [make(random.uniform(-1, 1)) for _ in range(nin)]
+        self.b = make(0.0)
+        self.nonlin = nonlin
+        self.activation = activation
+        self.named_parameters()
+
+    def forward(self, x: Any) -> Any:
+        """The neuron's output for one sample.
+
+        Raises:
+            LengthError: `x` has not as many items as there are weights.
+        """
+        inputs = _checked_inputs(x, len(self.w), self, self.b)
+        total = self.b._backend.apply(DOT, dot_operands(self.w, inputs, self.b))
+        if not self.nonlin:
+            return total
+        if isinstance(self.activation, str):
+            return getattr(total, self.activation)()
+        return self.activation(total)
+
+    def __repr__(self) -> str:
+        return f"{_title(self.activation) if self.nonlin else 'Linear'}Neuron({len(self.w)})"
+
+
+class Layer(Module):
+    """`nout` neurons that see the same `nin` inputs.
+
+    Args:
+        nin: the number of inputs.
+        nout: the number of neurons.
+        **kwargs: passed on to each `Neuron`.
+
+    Attributes:
+        neurons: the neurons.
+
+    Raises:
+        ArgumentError: a size is not a whole number, or `nout` is 0.
+    """
+
+    def __init__(self, nin: int, nout: int, **kwargs: Any) -> None:
+        _check_size("nout", nout, 1)
+        self.neurons = [Neuron(nin, **kwargs) for _ in range(nout)]
+
+    def forward(self, x: Any) -> Any:
+        """The neurons' outputs in a list; the output itself where there is one neuron.
+
+        Raises:
+            LengthError: `x` has not `nin` items.
+        """
+        inputs = _checked_inputs(x, len(self.neurons[0].w), self, self.neurons[0].b)
+        outputs = [neuron(inputs) for neuron in self.neurons]
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def __repr__(self) -> str:
+        return f"Layer of [{', '.join(map(str, self.neurons))}]"
+
+
+class MLP(Module):
+    """A multi-layer perceptron; its last layer is linear.
+
+    Args:
+        nin: the number of inputs.
+        nouts: the number of neurons of each layer.
+        activation: of all layers but the last, see `Neuron`.
+        backend: whose Values the parameters are; by default the selected one's.
+
+    Attributes:
+        layers: the layers.
+
+    Raises:
+        ArgumentError: a size is not a whole number, or `nouts` is empty.
+        PluginError: the backend cannot be used.
+    """
+
+    def __init__(
+        self,
+        nin: int,
+        nouts: Sequence[int],
+        *,
+        activation: str | Callable[[Any], Any] = "relu",
+        backend: str | None = None,
+    ) -> None:
+        sizes = [nin, *nouts]
+        if len(sizes) == 1:
+            raise ArgumentError("an MLP takes one layer size or more, as in MLP(2, [16, 16, 1])")
+        for size in sizes[1:]:
+            _check_size("nouts", size, 1)
+        self.layers = [
+            Layer(n, m, nonlin=i != len(sizes) - 2, activation=activation, backend=backend)
+            for i, (n, m) in enumerate(pairwise(sizes))
+        ]
+
+    def forward(self, x: Any) -> Any:
+        """The last layer's outputs for one sample.
+
+        Raises:
+            LengthError: `x` has not `nin` items.
+        """
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    def __repr__(self) -> str:
+        return f"MLP of [{', '.join(map(str, self.layers))}]"
+
+
+def _check_size(name: str, size: Any, least: int) -> None:
+    if not hasattr(type(size), "__index__") or size < least:
+        raise ArgumentError(f"{name} is a whole number from {least} up, not {size!r}")
+
+
+def _check_activation(activation: Any) -> None:
+    if callable(activation):
+        return
+    known = [op.name for op in OPS.values() if op.arity == 1 and hasattr(functional, op.name)]
+    if activation not in known:
+        raise ArgumentError(
+            f"no activation {activation!r}: give one of {', '.join(sorted(known))}, or a function"
+        )
+
+
+def _title(activation: str | Callable[[Any], Any]) -> str:
+    if isinstance(activation, str):
+        symbol = OPS[activation].symbol
+    else:
+        symbol = getattr(activation, "__name__", "Custom")
+    return symbol[:1].upper() + symbol[1:]

@@ -1,0 +1,230 @@
+"""The plugin manager: finds plugins, loads each alone, keeps a record of each.
+
+One broken plugin costs itself and nobody else. It is recorded with the reason,
+reported once as a warning that names its distribution, and left out.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any, Final
+
+import pluggy
+
+from . import hookspecs
+from ._version import __version__
+from .discovery import entry_points
+from .errors import PluginWarning
+from .interfaces import API_VERSION, PluginInfo
+
+__all__ = ["GROUP", "KINDS", "Offer", "Plugin", "Registry", "registry"]
+
+#: The entry-point group, and pluggy's project name.
+GROUP: Final = "rustygrad"
+#: What plugins offer.
+KINDS: Final = ("backend", "compiler", "exporter")
+
+
+class Plugin:
+    """The record of one entry point.
+
+    Attributes:
+        name: the entry point's name.
+        distribution: the distribution that it belongs to.
+        version: that distribution's version.
+        info: what it says of itself, None if it could not be asked.
+        reason: why it was left out, '' if it was not.
+    """
+
+    def __init__(self, name: str, distribution: str, version: str) -> None:
+        self.name = name
+        self.distribution = distribution
+        self.version = version
+        self.info: PluginInfo | None = None
+        self.reason = ""
+
+
+class Offer:
+    """One name that a plugin offers.
+
+    Attributes:
+        kind: 'backend', 'compiler' or 'exporter'.
+        name: what it is selected by.
+        plugin: whose offer it is.
+        factory: makes the thing; called once, when the name is chosen.
+        auto_priority: its rank where the user names none; None to be left out there.
+        loaded: what the factory made, once it has been called.
+        error: what the factory raised, once it has been called.
+    """
+
+    def __init__(
+        self, kind: str, name: str, plugin: Plugin, factory: Callable[[], Any], priority: int | None
+    ) -> None:
+        self.kind = kind
+        self.name = name
+        self.plugin = plugin
+        self.factory = factory
+        self.auto_priority = priority
+        self.loaded: Any = None
+        self.error: Exception | None = None
+        self._lock = threading.Lock()
+
+    def load(self) -> Any:
+        """What the factory makes, made once; what it raised is raised again."""
+        with self._lock:
+            if self.loaded is None and self.error is None:
+                try:
+                    self.loaded = self.factory()
+                except Exception as error:
+                    self.error = error
+            if self.error is not None:
+                raise self.error
+            return self.loaded
+
+
+class _PluginRefusedError(Exception):
+    """Why a plugin is left out, in words."""
+
+
+class Registry:
+    """All plugins and what they offer.
+
+    Attributes:
+        plugins: every plugin found, the broken ones included.
+        offers: every offer of those that work.
+    """
+
+    def __init__(self) -> None:
+        self.plugins: list[Plugin] = []
+        self.offers: list[Offer] = []
+        self._manager = pluggy.PluginManager(GROUP)
+        self._manager.add_hookspecs(hookspecs)
+
+    def discover(self) -> None:
+        """Add core's own plugin, then every entry point of the group."""
+        from .reference import plugin
+
+        self.add(Plugin("python", "rustygrad-core", __version__), lambda: plugin)
+        for entry in entry_points(GROUP):
+            self.add(Plugin(entry.name, entry.distribution, entry.version), entry.load)
+
+    def add(self, plugin: Plugin, load: Callable[[], ModuleType]) -> None:
+        """Load one plugin, on its own; if that fails, record why and warn."""
+        self.plugins.append(plugin)
+        try:
+            self.offers += self._ask(plugin, load)
+        except _PluginRefusedError as refusal:
+            plugin.reason = str(refusal)
+            warnings.warn(
+                f"the plugin {plugin.name!r} of {plugin.distribution} {plugin.version} "
+                f"is left out: {plugin.reason}",
+                PluginWarning,
+                stacklevel=2,
+            )
+
+    def named(self, kind: str, name: str) -> list[Offer]:
+        """The offers of one name."""
+        return [offer for offer in self.offers if (offer.kind, offer.name) == (kind, name)]
+
+    def names(self, kind: str) -> list[str]:
+        """What is installed, in order."""
+        return sorted({offer.name for offer in self.offers if offer.kind == kind})
+
+    def _ask(self, plugin: Plugin, load: Callable[[], ModuleType]) -> list[Offer]:
+        """Import a plugin and call its hooks."""
+        try:
+            module = load()
+        except Exception as error:
+            raise _PluginRefusedError(f"importing it raised {_text(error)}") from error
+        try:
+            self._manager.register(module)
+            self._manager.check_pending()
+        except pluggy.PluginValidationError as error:
+            self._forget(module)
+            raise _PluginRefusedError(_one_line(error)) from error
+        except ValueError as error:
+            raise _PluginRefusedError("another entry point names the same module") from error
+        try:
+            plugin.info = self._info(module)
+            return [*self._offers(plugin, module)]
+        except _PluginRefusedError:
+            self._forget(module)
+            raise
+
+    def _forget(self, module: ModuleType) -> None:
+        if self._manager.is_registered(module):
+            self._manager.unregister(module)
+
+    def _call(self, module: ModuleType, hook: str, **arguments: Any) -> list[Any]:
+        """Call one hook of one plugin, so that whatever it raises is known to be its own."""
+        others = [other for other in self._manager.get_plugins() if other is not module]
+        try:
+            result: list[Any] = self._manager.subset_hook_caller(hook, others)(**arguments)
+        except Exception as error:
+            raise _PluginRefusedError(f"its hook {hook} raised {_text(error)}") from error
+        return result
+
+    def _info(self, module: ModuleType) -> PluginInfo:
+        found = self._call(module, "rustygrad_plugin_info")
+        if not found or not isinstance(found[0], PluginInfo):
+            raise _PluginRefusedError("its hook rustygrad_plugin_info does not return a PluginInfo")
+        info: PluginInfo = found[0]
+        if info.api != API_VERSION:
+            raise _PluginRefusedError(
+                f"it was written for version {info.api!r} of the plugin interface, "
+                f"and this is version {API_VERSION}"
+            )
+        return info
+
+    def _offers(self, plugin: Plugin, module: ModuleType) -> Iterator[Offer]:
+        for kind in KINDS:
+            offers: list[Offer] = []
+
+            def register(
+                name: str,
+                factory: Callable[[], Any],
+                *,
+                auto_priority: int | None = None,
+                kind: str = kind,
+                offers: list[Offer] = offers,
+            ) -> None:
+                if not isinstance(name, str) or not normalise(name):
+                    raise TypeError(f"register() takes a name, not {name!r}")
+                if not callable(factory):
+                    raise TypeError(f"register({name!r}, ...) takes a factory, not {factory!r}")
+                offers.append(Offer(kind, normalise(name), plugin, factory, auto_priority))
+
+            self._call(module, f"rustygrad_register_{kind}s", register=register)
+            yield from offers
+
+
+def normalise(name: str) -> str:
+    """A name as it is compared: stripped, case-folded."""
+    return name.strip().casefold()
+
+
+def _text(error: BaseException) -> str:
+    return _one_line(f"{type(error).__name__}: {error}")
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())
+
+
+_registry: Registry | None = None
+_lock = threading.RLock()
+
+
+def registry() -> Registry:
+    """The registry of this process, made at the first call."""
+    global _registry
+    if _registry is None:
+        with _lock:
+            if _registry is None:
+                found = Registry()
+                found.discover()
+                _registry = found
+    return _registry

@@ -1,0 +1,59 @@
+"""The backend `python`: pure Python, and the definition of right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..graph import Builder, Graph
+from ..interfaces import Numerics, exact
+from ..ops import OPAQUE, Op
+from ..sweep import topological_order
+from . import value
+from .value import Pull, Value, apply, opaque
+
+__all__ = ["ReferenceBackend", "Value"]
+
+
+class ReferenceBackend:
+    """Implements `rustygrad.interfaces.Backend`."""
+
+    name = "python"
+    numerics: Numerics = exact
+    Value = value.Value
+
+    def __reduce__(self) -> str:
+        return "backend"  # the one of this module
+
+    def apply(self, op: Op, operands: Sequence[Any], attribute: float | None = None) -> value.Value:
+        """The node of any operation of the table, from Values and numbers."""
+        return apply(op, operands, attribute)
+
+    def custom(
+        self, name: str, operands: Sequence[Any], data: float, vjp: Callable[..., Any]
+    ) -> value.Value:
+        """A node that is no operation of the table."""
+        return opaque(Pull(name, vjp=vjp), operands, data)
+
+    def capture(self, roots: Sequence[Any]) -> Graph:
+        """What the roots were made of: depth first, operands in order, results last."""
+        builder = Builder()
+        position: dict[value.Value, int] = {}
+        for index, node in enumerate(topological_order(roots)):
+            position[node] = index
+            op = node._rule
+            builder.scope = getattr(node, "_scope", 0)
+            builder.add(
+                op, [position[x] for x in node._prev], node._data, grad=node._grad, role=node._role
+            )
+            if op is OPAQUE:
+                builder.names[index] = node._op
+            elif op.attribute:
+                builder.attribute[index] = node._attribute
+            if node.label:
+                builder.labels[index] = node.label
+        return builder.build([position[root] for root in roots])
+
+
+backend = ReferenceBackend()
+Value._backend = backend

@@ -1,0 +1,147 @@
+"""The backward sweep: gradients flow from the last node to the first.
+
+There is one sweep. Eager `backward` runs it on Values, where data and
+gradients are floats; `differentiate` runs it on stand-ins whose data and
+gradients are references into a graph, and what would be computed is written
+down instead. Both therefore add up in the same order.
+
+A node has five attributes here: ``_rule`` (its `Op`), ``_prev`` (operands),
+``_attribute`` (an exponent, say, or None), ``_data`` and ``_grad``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from .errors import AnomalyError
+from .modes import user_line
+from .ops import LEAF, OPAQUE
+
+__all__ = ["check_backward", "check_forward", "sweep", "topological_order"]
+
+
+def topological_order(roots: Iterable[Any]) -> list[Any]:
+    """All that the roots depend on, operands before the results made of them.
+
+    Depth first, operands visited in order, appended on the way back: the order
+    of the textbook recursion, with lists for its stack. The order is part of
+    the library's promise, because floating-point sums depend on it.
+    """
+    order: list[Any] = []
+    seen: set[Any] = set()
+    path: list[Any] = []
+    unvisited: list[Iterator[Any]] = []
+    for root in roots:
+        if root in seen:
+            continue
+        seen.add(root)
+        node, below = root, iter(root._prev)
+        while True:
+            for x in below:
+                if x not in seen:
+                    seen.add(x)
+                    path.append(node)
+                    unvisited.append(below)
+                    node, below = x, iter(x._prev)
+                    break
+            else:  # all below this node has been listed
+                order.append(node)
+                if not path:
+                    break
+                node, below = path.pop(), unvisited.pop()
+    return order
+
+
+def backward_order(root: Any, zero: Any) -> list[Any]:
+    """`topological_order` of one root without its leaves, every gradient in it reset.
+
+    Resetting is what marks a node as seen, which saves half of the time.
+
+    Args:
+        root: the node to start from.
+        zero: what to reset gradients to: an object of the caller's own, that no
+            gradient is identical with, such as ``float("0")``.
+    """
+    order: list[Any] = []
+    path: list[Any] = []
+    unvisited: list[Iterator[Any]] = []
+    node, below = root, iter(root._prev)
+    root._grad = zero if root._rule is not LEAF else root._grad
+    while True:
+        for x in below:
+            if x._grad is not zero and x._rule is not LEAF:
+                x._grad = zero
+                path.append(node)
+                unvisited.append(below)
+                node, below = x, iter(x._prev)
+                break
+        else:
+            order.append(node)
+            if not path:
+                return order
+            node, below = path.pop(), unvisited.pop()
+
+
+def sweep(order: Sequence[Any]) -> None:
+    """Hand the gradient of each node to its operands, from the last node to the first."""
+    for node in reversed(order):
+        rule = node._rule
+        operands = node._prev
+        if rule.arity == 2:
+            x, y = operands
+            dx, dy = rule.vjp(node._grad, node._data, x._data, y._data)
+            x._grad += dx
+            y._grad += dy
+        elif rule is OPAQUE:
+            node._attribute.pull(node)
+        elif rule.arity == 1:
+            (x,) = operands
+            if rule.attribute:
+                x._grad += rule.vjp(node._grad, node._data, x._data, node._attribute)
+            else:
+                x._grad += rule.vjp(node._grad, node._data, x._data)
+        elif operands:
+            grads = rule.vjp(node._grad, node._data, *[x._data for x in operands])
+            if rule.last_first:
+                operands, grads = operands[::-1], grads[::-1]
+            for x, dx in zip(operands, grads, strict=True):
+                x._grad += dx
+
+
+def check_forward(node: Any) -> None:
+    """Raise if finite operands made a result that is not finite.
+
+    Raises:
+        AnomalyError: naming the operation, its operands and the user's line.
+    """
+    data = [operand._data for operand in node._prev]
+    if math.isfinite(node._data) or not all(map(math.isfinite, data)):
+        return
+    raise AnomalyError(
+        f"{node._op}({', '.join(map(repr, data))}) gave {node._data!r} at {user_line()}. "
+        f"Its operands are finite: keep them inside the domain of {node._op!r}."
+    )
+
+
+def check_backward(node: Any) -> None:
+    """Sweep one node, and raise if finite numbers make a gradient that is not finite.
+
+    Raises:
+        AnomalyError: naming the operation, its operands and the line that made it.
+    """
+    data = [operand._data for operand in node._prev]
+    grads = [operand._grad for operand in node._prev]
+    sweep((node,))
+    if not all(map(math.isfinite, (node._grad, *data, *grads))):
+        return
+    for position, operand in enumerate(node._prev):
+        if not math.isfinite(operand._grad):
+            made = getattr(node, "_source", "a line outside anomaly()")
+            raise AnomalyError(
+                f"backward through {node._op}({', '.join(map(repr, data))}), made at {made}, "
+                f"gave operand {position} the gradient {operand._grad!r}, "
+                f"of an incoming gradient of {node._grad!r}. "
+                f"Its operands are finite: keep them where {node._op!r} has a derivative."
+            )

@@ -1,0 +1,5 @@
+"""Pictures of rustygrad graphs."""
+
+from ._version import __version__
+
+__all__ = ["__version__"]
