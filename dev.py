@@ -1,0 +1,70 @@
+"""Set up what the repository needs, and run it: ``python3 dev.py demo``, ``python3 dev.py test``.
+
+This needs Python 3.11 or newer and a network, nothing else. It makes a virtual
+environment for nox, once, and hands over to it; `noxfile.py` knows the rest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+HELP = """\
+usage: python3 dev.py COMMAND [argument ...]
+
+  demo            train a small network and draw what it learned
+  test            run the whole test-suite: every session that CI runs
+  bench           measure, beside the peers
+  list            list the sessions
+  SESSION         run one session; arguments after -- go to its tool
+"""
+ROOT = Path(__file__).resolve().parent
+NOX = ROOT / ".nox" / "bootstrap"
+REQUIREMENTS = ["nox>=2025.2.9", "uv>=0.6"]
+
+
+def main(arguments: list[str]) -> int:
+    if sys.version_info < (3, 11):
+        sys.exit(f"dev.py needs Python 3.11 or newer, and this is {sys.version.split()[0]}")
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(HELP, end="")
+        return 0
+    command, *rest = arguments
+    if command == "test":
+        options = []
+    elif command == "list":
+        options = ["--list"]
+    else:
+        options = ["--session", command]
+    program = nox()
+    return subprocess.call([program, "--noxfile", str(ROOT / "noxfile.py"), *options, *rest])
+
+
+def nox() -> Path:
+    """The nox program, installed at the first call; a half-made installation is made anew."""
+    folder = "Scripts" if sys.platform == "win32" else "bin"
+    program = NOX / folder / "nox"
+    stamp = NOX / "complete"
+    wanted = hashlib.sha256(repr((sys.executable, REQUIREMENTS)).encode()).hexdigest()
+    if stamp.exists() and stamp.read_text() == wanted:
+        return program
+    shutil.rmtree(NOX, ignore_errors=True)
+    print("setting up nox in .nox/bootstrap ...", flush=True)
+    run([sys.executable, "-m", "venv", str(NOX)], "make a virtual environment")
+    pip = [str(NOX / folder / "python"), "-m", "pip", "install", "--quiet"]
+    run([*pip, "--disable-pip-version-check", *REQUIREMENTS], "install nox")
+    stamp.write_text(wanted)
+    return program
+
+
+def run(command: list[str], purpose: str) -> None:
+    if subprocess.call(command) != 0:
+        hint = " (on Debian and Ubuntu: apt install python3-venv)" if "venv" in command else ""
+        sys.exit(f"dev.py could not {purpose}{hint}; the reason stands above")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

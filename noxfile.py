@@ -1,0 +1,155 @@
+"""Every check of this repository. CI runs these sessions and nothing else."""
+
+import os
+import shutil
+import sys
+import tomllib
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+PACKAGES = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))
+SUPPORTED = ("3.11", "3.12", "3.13")
+# A backend that lives in the tests and proves that the suite and the dispatch work for strangers.
+LOOPBACK = [
+    path.parent for path in ROOT.glob("tests/plugins/distributions/loopback/pyproject.toml")
+]
+
+os.environ.setdefault("UV_PYTHON_DOWNLOADS", "never")
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.error_on_external_run = True
+nox.options.reuse_existing_virtualenvs = True
+nox.options.stop_on_first_error = False
+
+
+def _add_pythons_to_path() -> list[str]:
+    """The supported versions that this machine has, on PATH or where pyenv keeps them."""
+    folders = os.environ["PATH"].split(os.pathsep)
+    keep = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    for version in SUPPORTED:
+        # newest last, so that it is found first once the list is reversed
+        found = sorted(
+            keep.glob(f"{version}.*/bin"), key=lambda p: int(p.parent.name.split(".")[2])
+        )
+        folders[:0] = [str(path) for path in reversed(found)]
+    os.environ["PATH"] = os.pathsep.join(folders)
+    return [v for v in SUPPORTED if shutil.which(f"python{v}") or sys.version.startswith(f"{v}.")]
+
+
+PYTHONS = _add_pythons_to_path()
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+if PYTHON not in PYTHONS:
+    PYTHON = PYTHONS[-1]
+
+
+def _offered(package: Path) -> list[str]:
+    """The backends that a package of the workspace offers, as its pyproject.toml says."""
+    project = tomllib.loads((package / "pyproject.toml").read_text(encoding="utf-8"))
+    return project.get("tool", {}).get("rustygrad", {}).get("backends", [])
+
+
+BACKENDS = [name for package in [*PACKAGES, *LOOPBACK] for name in _offered(package)]
+
+
+def _install(session: nox.Session, *requirements: str, but: tuple[str, ...] = ()) -> None:
+    """Install the workspace's packages as a user would, not editable, and what a session needs."""
+    extra = {"rustygrad-core": "[cli]"}
+    packages = [f"{p}{extra.get(p.name, '')}" for p in PACKAGES if p.name not in but]
+    rebuilt = [f"--reinstall-package={p.name}" for p in PACKAGES if p.name not in but]
+    session.install(*(rebuilt if session.venv_backend == "uv" else []), *packages, *requirements)
+
+
+@nox.session(python=PYTHON, default=False)
+def demo(session: nox.Session) -> None:
+    """Train the moons classifier on the best backend and draw its decision boundary."""
+    _install(session, but=("rustygrad-conformance",))
+    session.run("rustygrad", "train", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Test core, the plugin system and the packages; core's coverage is 100 %."""
+    _install(session, *TEST_TOOLS)
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *(session.posargs or TESTS))
+    session.run("coverage", "combine", "--quiet")
+    if not session.posargs:
+        session.run("coverage", "report", "--fail-under=100")
+
+
+TESTS = ["tests", "packages/rustygrad-core/tests", "packages/rustygrad-graphviz/tests"]
+TEST_TOOLS = ["pytest>=8.3", "hypothesis>=6.130", "numpy>=2.1", "mpmath>=1.3", "coverage>=7.6"]
+TEST_TOOLS += ["pip>=24", "hatchling>=1.27"]
+
+
+@nox.session(python=PYTHONS)
+@nox.parametrize("backend", BACKENDS)
+def conformance(session: nox.Session, backend: str) -> None:
+    """Run the shared suite on one backend."""
+    _install(session, *(str(path) for path in LOOPBACK if backend in _offered(path)))
+    with session.chdir(session.create_tmp()):
+        session.run("rustygrad", "conformance", backend, *session.posargs)
+
+
+@nox.session(python=PYTHON)
+def mutants(session: nox.Session) -> None:
+    """Check that the shared suite catches every seeded bug."""
+    _install(session)
+    session.run("pytest", "packages/rustygrad-conformance/tests", *session.posargs)
+
+
+@nox.session(python=PYTHON)
+def lint(session: nox.Session) -> None:
+    """Format and lint."""
+    session.install("ruff>=0.14")
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+
+
+@nox.session(python=PYTHON)
+def types(session: nox.Session) -> None:
+    """Type-check the packages, strictly."""
+    _install(session, "mypy>=1.18")
+    for package in PACKAGES:
+        session.run("mypy", f"{package}/src")
+
+
+@nox.session(python=PYTHON)
+def examples(session: nox.Session) -> None:
+    """Run the examples and check what they print."""
+    _install(session, *TEST_TOOLS)
+    session.run("pytest", "tests/test_examples.py", *session.posargs)
+
+
+@nox.session(python=PYTHON)
+def build(session: nox.Session) -> None:
+    """Build sdists, wheels from the sdists, and use the wheels in an empty environment."""
+    session.install("build>=1.2", "hatchling>=1.27", "twine>=6")
+    target = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(target, ignore_errors=True)
+    for package in PACKAGES:
+        session.run(
+            "python", "-m", "build", "--no-isolation", "--outdir", str(target), str(package),
+            silent=True,
+        )  # fmt: skip
+    artefacts = sorted(map(str, target.iterdir()))
+    session.run("twine", "check", "--strict", *artefacts)
+    wheels = [path for path in artefacts if path.endswith(".whl")]
+    session.run("python", "tools/check_artefacts.py", *artefacts)
+    empty = Path(session.create_tmp()) / "empty"
+    session.run("python", "tools/use_wheels.py", str(empty), *wheels)
+
+
+@nox.session(python=PYTHON)
+def versions(session: nox.Session) -> None:
+    """Check that all packages have one version and are pinned to it."""
+    session.run("python", "tools/check_versions.py")
+
+
+@nox.session(python=PYTHON, default=False)
+def bench(session: nox.Session) -> None:
+    """Measure, in one run beside the peers."""
+    _install(session, "micrograd==0.1.0")
+    session.run("python", "benchmarks/run.py", *session.posargs)

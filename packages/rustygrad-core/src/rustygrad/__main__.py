@@ -1,0 +1,5 @@
+"""``python -m rustygrad`` is the command ``rustygrad``."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,44 @@
+"""Check what sdists and wheels hold: all sources, the licence, the type marker, nothing else.
+
+Usage: ``python tools/check_artefacts.py FILE...``
+"""
+
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+PACKAGES = Path(__file__).parents[1] / "packages"
+
+
+def sources(package: Path) -> set[str]:
+    """The files that a package must ship, relative to its src folder."""
+    source = package / "src"
+    return {
+        path.relative_to(source).as_posix()
+        for path in source.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def check(artefact: Path) -> list[str]:
+    name = artefact.name.partition("-")[0].replace("_", "-")
+    wanted = sources(PACKAGES / name)
+    if artefact.suffix == ".whl":
+        held = {n for n in zipfile.ZipFile(artefact).namelist() if ".dist-info/" not in n}
+        meta = zipfile.ZipFile(artefact).namelist()
+    else:
+        with tarfile.open(artefact) as archive:
+            meta = archive.getnames()
+        held = {n.partition("/src/")[2] for n in meta if "/src/" in n}
+    found = [f"{artefact.name} lacks {n}" for n in sorted(wanted - held)]
+    found += [f"{artefact.name} holds {n} too" for n in sorted(held - wanted)]
+    if not any(n.endswith("/LICENSE") for n in meta):
+        found.append(f"{artefact.name} lacks the licence")
+    return found
+
+
+if __name__ == "__main__":
+    found = [problem for name in sys.argv[1:] for problem in check(Path(name))]
+    print("\n".join(found) or f"{len(sys.argv) - 1} files hold what they should")
+    sys.exit(bool(found))

@@ -1,0 +1,45 @@
+"""Install wheels into an empty environment and use them as a stranger would.
+
+Usage: ``python tools/use_wheels.py FOLDER WHEEL...``
+"""
+
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+folder, wheels = Path(sys.argv[1]), sys.argv[2:]
+venv.create(folder, clear=True, with_pip=True)
+python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "RUSTYGRAD"))}
+environment["PYTHONWARNINGS"] = "error"
+
+PROGRAM = """
+import rustygrad
+from rustygrad import Value
+a = Value(3.0, label="a"); b = (a * 2 + 1).relu(); b.backward()
+assert (b.data, a.grad) == (7.0, 2.0), (b, a)
+rustygrad.export(b, "b.dot")
+assert open("b.dot").read().startswith("digraph")
+print(rustygrad.__version__, rustygrad.__file__)
+"""
+
+
+def run(*command: object) -> None:
+    print("+", *command[1:4], flush=True)
+    subprocess.run([*map(str, command)], check=True, cwd=folder, env=environment)
+
+
+core = next(wheel for wheel in wheels if "rustygrad_core" in wheel)
+quiet = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+run(python, *quiet, core)  # core alone first: it needs pluggy and nothing else
+run(python, "-c", "import rustygrad; print(rustygrad.MLP(2, [2, 1])([1.0, 2.0]))")
+listed = subprocess.check_output([python, "-m", "pip", "list", "--format=freeze"], text=True)
+extra = {line.partition("==")[0] for line in listed.split()} - {"pip", "setuptools"}
+assert extra == {"rustygrad-core", "pluggy"}, extra
+run(python, *quiet, *wheels, f"{core}[cli]")
+run(python, "-c", PROGRAM)
+run(python, "-m", "rustygrad", "backends")
+run(python, "-m", "rustygrad", "train", "--steps", "2")
+run(python, "-m", "rustygrad", "conformance", "python", "-x", "-q")
