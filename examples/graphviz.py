@@ -1,14 +1,14 @@
-"""Three graphs as DOT text: an expression, a neuron, and a 2-2-1 MLP.
+"""Three graphs as DOT text, for Graphviz to draw.
 
-``python graphviz.py value``, ``neuron`` or ``mlp`` prints one, all without an
-argument. Pipe it to ``dot -Tsvg``.
+``python graphviz.py value``, ``neuron`` or ``mlp`` prints one. Pipe it on:
+``python graphviz.py mlp | dot -Tsvg > mlp.svg``.
 """
 
 import io
 import random
 import sys
 
-from rustygrad import MLP, Graph, Neuron, Value, get_exporter
+from rustygrad import MLP, Graph, Module, Neuron, Value, get_exporter
 
 
 def value() -> Value:
@@ -18,20 +18,31 @@ def value() -> Value:
 
 
 def neuron() -> Value:
-    return Neuron(2)([Value(1.0, label="x0"), Value(-2.0, label="x1")])
+    return labelled(Neuron(2))(inputs())
 
 
 def mlp() -> Value:
-    return MLP(2, [2, 1])([Value(1.0, label="x0"), Value(-2.0, label="x1")])
+    return labelled(MLP(2, [2, 1]))(inputs())
+
+
+def inputs() -> list[Value]:
+    return [Value(1.0, label="x0"), Value(-2.0, label="x1")]
+
+
+def labelled(model: Module) -> Module:
+    for path, parameter in model.named_parameters():
+        parameter.label = path
+    return model
 
 
 pictures = {"value": value, "neuron": neuron, "mlp": mlp}
-for name in sys.argv[1:] or pictures:
-    if name not in pictures:
-        sys.exit(f"no picture {name!r}: choose from {', '.join(pictures)}")
-    random.seed(1337)
-    root = pictures[name]()
-    root.backward()
-    text = io.BytesIO()
-    get_exporter("dot").export(Graph.capture(root), text)
-    print(text.getvalue().decode())
+if len(sys.argv) != 2 or sys.argv[1] not in pictures:
+    sys.exit(f"usage: python graphviz.py {'|'.join(pictures)}")
+
+random.seed(1337)
+result = pictures[sys.argv[1]]()
+result.label = "result"
+result.backward()
+text = io.BytesIO()
+get_exporter("dot").export(Graph.capture(result), text)
+print(text.getvalue().decode(), end="")
