@@ -19,13 +19,17 @@ def as_number(x: Any) -> float | None:
     if isinstance(x, (float, int)):
         return float(x)
     kind = type(x)
-    if not (hasattr(kind, "__float__") or hasattr(kind, "__index__")):
+    if not (hasattr(kind, "__float__") or hasattr(kind, "__index__")) or not _real(x):
         return None
-    if isinstance(x, complex) or getattr(getattr(x, "dtype", None), "kind", "f") not in "biuf":
-        return None  # numpy's complex has a __float__ too, which drops the imaginary part
-    if getattr(x, "shape", ()) != ():
-        return None
-    return float(x)
+    return float(x) if getattr(x, "shape", ()) == () else None
+
+
+def _real(x: Any) -> bool:
+    """Whether numpy, if it is numpy's, calls it a real number.
+
+    Its complex numbers, dates and texts have a ``__float__`` too.
+    """
+    return getattr(getattr(x, "dtype", None), "kind", "f") in "biuf"
 
 
 def as_float(x: Any) -> float:
@@ -36,8 +40,8 @@ def as_float(x: Any) -> float:
         OverflowError: an integer too large for a float.
     """
     number = as_number(x)
-    if number is None and getattr(x, "size", None) == 1:
-        number = as_number(x.item())
+    if number is None and hasattr(x, "dtype") and _real(x) and x.size == 1:
+        number = float(x.item())
     if number is not None:
         return number
     raise ConversionError(f"a Value takes one real number, not {describe(x)}")
@@ -52,10 +56,13 @@ def backend_of(operands: Iterable[Any]) -> Any:
     found: Any = None
     for x in operands:
         backend = getattr(type(x), "_backend", None)
-        if backend is not None and backend is not found:
-            if found is not None:
-                raise MixedBackendsError.between(found.name, backend.name)
-            found = backend
+        if backend is None or backend is found:
+            continue
+        if not isinstance(x, getattr(backend, "Value", ())):
+            continue  # a stranger's class may have an attribute of that name
+        if found is not None:
+            raise MixedBackendsError.between(found.name, backend.name)
+        found = backend
     return found
 
 

@@ -44,15 +44,15 @@ def entry_points(group: str) -> list[EntryPoint]:
     seen: set[str] = set()
     for folder in sys.path:
         for metadata in _metadata_folders(folder or "."):
-            lines = _group(_read(metadata, "entry_points.txt"), group)
-            if not lines:
+            stem = os.path.splitext(os.path.basename(metadata))[0].partition("-")[0]
+            key = stem.lower().replace("_", "-").replace(".", "-")
+            if key in seen:
                 continue
-            fields = _fields(_read(metadata, "METADATA") or _read(metadata, "PKG-INFO"))
-            distribution = fields.get("name", os.path.basename(metadata).partition("-")[0])
-            key = distribution.lower().replace("_", "-").replace(".", "-")
-            if key not in seen:
-                seen.add(key)
-                version = fields.get("version", "")
+            seen.add(key)
+            lines = _group(_read(metadata, "entry_points.txt"), group)
+            if lines:
+                fields = _fields(_read(metadata, "METADATA") or _read(metadata, "PKG-INFO"))
+                distribution, version = fields.get("name", stem), fields.get("version", "")
                 found += [EntryPoint(n, value, distribution, version) for n, value in lines]
     return found
 

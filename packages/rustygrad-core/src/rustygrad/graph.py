@@ -97,7 +97,7 @@ class Node:
         return isinstance(other, Node) and (self.graph, self.index) == (other.graph, other.index)
 
     def __hash__(self) -> int:
-        return hash((id(self.graph), self.index))
+        return hash((len(self.graph), self.index))
 
     def _line(self) -> str:
         if self.op is LEAF:
@@ -194,8 +194,9 @@ class Graph(Sequence[Node]):
         if not roots:
             raise GraphError("Graph.capture() takes one Value or more, and got none")
         backend = backend_of(roots)
-        if backend is None:
-            raise GraphError(f"Graph.capture() takes Values, not {roots[0]!r}")
+        for root in roots:
+            if backend is None or not isinstance(root, backend.Value):
+                raise GraphError(f"Graph.capture() takes Values, not {root!r}")
         graph: Graph = backend.capture(roots)
         return graph
 
@@ -218,7 +219,8 @@ class Graph(Sequence[Node]):
             return NotImplemented
         return all(_bits(getattr(self, c)) == _bits(getattr(other, c)) for c in self.__slots__)
 
-    __hash__ = object.__hash__
+    def __hash__(self) -> int:
+        return hash((bytes(self.op), self.outputs))
 
     def operands_of(self, index: int) -> Sequence[int]:
         """The operand indices of a node, in order."""
@@ -276,9 +278,12 @@ class Graph(Sequence[Node]):
             problem = self._problem(i)
             if problem:
                 raise GraphError(f"node %{i}: {problem}")
-        for i in self.outputs:
-            if not 0 <= i < count:
-                raise GraphError(f"output %{i} is not one of the {count} nodes")
+        for what, indices in (
+            ("output", self.outputs), ("labelled node", self.labels), ("named node", self.names)
+        ):  # fmt: skip
+            for i in indices:
+                if not 0 <= i < count:
+                    raise GraphError(f"{what} %{i} is not one of the {count} nodes")
         return self
 
     def _problem(self, i: int) -> str:
@@ -309,7 +314,7 @@ class Graph(Sequence[Node]):
         """
         data = array("d", self.data)
         for i, number in (overrides or {}).items():
-            if by_code(self.op[i]) is not LEAF:
+            if by_code(self.op[_index(self, i)]) is not LEAF:
                 raise GraphError(f"only leaves can be given new numbers, and %{i} is not one")
             data[i] = number
         for i, code in enumerate(self.op):
@@ -396,7 +401,7 @@ class Graph(Sequence[Node]):
                 scope=array("I", [scope_id(path) for path in record["scope"]]),
                 labels={int(i): str(label) for i, label in record["labels"].items()},
                 names={int(i): str(name) for i, name in record["names"].items()},
-                outputs=record["outputs"],
+                outputs=array("Q", record["outputs"]),
             )
         except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             raise GraphError(f"not a saved graph: {type(error).__name__}: {error}") from error
@@ -631,9 +636,12 @@ def differentiate(
         the order of `wrt`, so that it can be differentiated again.
 
     Raises:
-        GraphError: an index is out of range, or `of` depends on an opaque node.
+        GraphError: an index is out of range, there is nothing to differentiate,
+            or `of` depends on an opaque node.
     """
     targets = [_index(graph, node) for node in wrt]
+    if of is None and not graph.outputs:
+        raise GraphError("the graph has no outputs: say which node to differentiate, of=...")
     root = _index(graph, graph.outputs[0] if of is None else of)
     builder, zero = Builder(), _Zero()
     nodes: list[_StandIn] = []

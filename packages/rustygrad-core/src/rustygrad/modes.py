@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import Any, Final
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Mode",
     "anomaly",
     "current",
+    "mode",
     "no_grad",
     "scope_id",
     "scope_path",
@@ -25,47 +27,47 @@ __all__ = [
 
 
 class Mode:
-    """How nodes are made from now on.
+    """How nodes are made from now on. There is one object of each kind, see `mode`.
 
     Attributes:
         scope: the number of the scope that nodes are stamped with, 0 for none.
         grad: whether operations record how they were made.
         anomaly: whether the first nan or inf raises.
+        special: whether a node needs more than its scope.
     """
 
-    __slots__ = ("_scoped", "anomaly", "grad", "scope")
+    __slots__ = ("anomaly", "grad", "scope", "special")
 
-    def __init__(self, scope: int = 0, grad: bool = True, anomaly: bool = False) -> None:
+    def __init__(self, scope: int, grad: bool, anomaly: bool) -> None:
         self.scope = scope
         self.grad = grad
         self.anomaly = anomaly
-        self._scoped: dict[int, Mode] = {}
+        self.special = anomaly or not grad
 
-    def within(self, scope: int) -> Mode:
-        """The same mode in another scope."""
-        mode = self._scoped.get(scope)
-        if mode is None:
-            mode = self._scoped[scope] = Mode(scope, self.grad, self.anomaly)
-        return mode
+
+@cache
+def mode(scope: int = 0, grad: bool = True, anomaly: bool = False) -> Mode:
+    """The mode of these attributes, always the same object."""
+    return Mode(scope, grad, anomaly)
 
 
 #: The mode that asks for nothing.
-PLAIN: Final = Mode()
+PLAIN: Final = mode(0, True, False)
 
 #: The mode of this thread or task. Engines call ``current.get()`` for each node.
 current: Final[ContextVar[Mode]] = ContextVar("rustygrad_mode", default=PLAIN)
 
 
-@contextmanager
-def _switched(mode: Mode) -> Iterator[None]:
-    token = current.set(mode)
+def _switched(to: Mode) -> Iterator[None]:
+    token = current.set(to)
     try:
         yield
     finally:
         current.reset(token)
 
 
-def no_grad() -> Any:
+@contextmanager
+def no_grad() -> Iterator[None]:
     """A context in which operations give plain leaves, without a history.
 
     Example:
@@ -76,11 +78,12 @@ def no_grad() -> Any:
         >>> y._prev
         ()
     """
-    mode = current.get()
-    return _switched(Mode(mode.scope, False, mode.anomaly))
+    now = current.get()
+    yield from _switched(mode(now.scope, False, now.anomaly))
 
 
-def anomaly() -> Any:
+@contextmanager
+def anomaly() -> Iterator[None]:
     """A context in which the first nan or inf that finite operands make raises.
 
     The `AnomalyError` names the operation, its operands and the line of your
@@ -95,14 +98,19 @@ def anomaly() -> Any:
         ...
         rustygrad.errors.AnomalyError: log(0.0) gave -inf at ...
     """
-    mode = current.get()
-    return _switched(Mode(mode.scope, mode.grad, True))
+    now = current.get()
+    yield from _switched(mode(now.scope, now.grad, True))
 
 
-def user_line() -> str:
-    """Where the innermost frame outside the library is: ``file.py:12``."""
+def user_line(*engines: str) -> str:
+    """Where the innermost frame outside the library is: ``file.py:12``.
+
+    Args:
+        engines: packages to count as part of the library, such as the caller's own.
+    """
     frame: Any = sys._getframe(1)
-    while frame.f_back and frame.f_globals.get("__name__", "").startswith("rustygrad"):
+    inside = {"rustygrad", *engines}
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in inside:
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 

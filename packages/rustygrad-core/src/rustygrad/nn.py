@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from . import functional
-from .convert import as_number, backend_of
-from .errors import ArgumentError, LengthError, StateDictError
+from .convert import as_number, backend_of, describe
+from .errors import ArgumentError, ConversionError, LengthError, StateDictError
 from .files import floats_from_json, floats_to_json, read_text, write_text
 from .functional import dot_operands
-from .modes import current, scope_id, scope_path
+from .modes import Mode, current, mode, scope_id, scope_path
 from .ops import DOT, OPS
 from .selection import get_backend
 
@@ -29,10 +29,16 @@ class Module:
     ``layers.0.neurons.3``, which pictures and messages use.
     """
 
+    _modes: dict[Mode, Mode]
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run `forward`, in this module's scope."""
-        mode = current.get()
-        token = current.set(mode.within(self._scope(mode.scope)))
+        outer = current.get()
+        try:
+            inner = self._modes[outer]
+        except (AttributeError, KeyError):  # its first call in this mode
+            inner = self._learn_mode(outer)
+        token = current.set(inner)
         try:
             return self.forward(*args, **kwargs)
         finally:
@@ -106,31 +112,31 @@ class Module:
         try:
             state = json.loads(read_text(path))
             numbers = dict(zip(state, floats_from_json(state.values()), strict=True))
-        except (ValueError, AttributeError, TypeError) as error:
+        except (ValueError, OverflowError, AttributeError, TypeError) as error:
             raise StateDictError(f"{path} is not a saved module: {error}") from error
         self.load_state_dict(numbers)
 
-    def _scope(self, outer: int) -> int:
-        """The number of this module's scope when it is called in the scope `outer`."""
-        scopes: dict[int, int] = self.__dict__.setdefault("_scopes", {})
-        if outer not in scopes:
-            for name, child in _children(self):
-                child.__dict__["_name"] = name
-            self.named_parameters()  # marks them as parameters
-            name = self.__dict__.get("_name", "")
-            path = ".".join(part for part in (scope_path(outer), name) if part)
-            scopes[outer] = scope_id(path)
-        return scopes[outer]
+    def _learn_mode(self, outer: Mode) -> Mode:
+        """The mode of calls that come from the mode `outer`: the same, in this module's scope."""
+        for name, child in _children(self):
+            child.__dict__["_name"] = name
+            child.__dict__.pop("_modes", None)  # learned under another name
+        self.named_parameters()  # marks them as parameters
+        steps = scope_path(outer.scope), self.__dict__.get("_name", "")
+        scope = scope_id(".".join(filter(None, steps)))
+        modes: dict[Mode, Mode] = self.__dict__.setdefault("_modes", {})
+        modes[outer] = mode(scope, outer.grad, outer.anomaly)
+        return modes[outer]
 
     def __getstate__(self) -> dict[str, Any]:
-        """Scope numbers hold for one process, so they stay out of pickles and copies."""
-        return {name: item for name, item in self.__dict__.items() if name != "_scopes"}
+        """What was learned of scopes holds for one process, and stays out of pickles and copies."""
+        return {name: item for name, item in self.__dict__.items() if name != "_modes"}
 
 
 def _entries(holder: Any) -> Iterator[tuple[str, Any]]:
     """What a module, list, tuple or dict holds, by name."""
     if isinstance(holder, Module):
-        yield from ((k, v) for k, v in vars(holder).items() if k not in ("_scopes", "_name"))
+        yield from ((k, v) for k, v in vars(holder).items() if k not in ("_modes", "_name"))
     elif isinstance(holder, (list, tuple)):
         yield from ((str(i), item) for i, item in enumerate(holder))
     elif isinstance(holder, dict):
@@ -164,18 +170,27 @@ def _some_of(names: Sequence[str]) -> str:
     return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
 
 
-def _checked_inputs(x: Any, nin: int, module: Module, like: Any) -> list[Any]:
+class _Inputs(list[Any]):
+    """Inputs that have been checked; a layer checks once for all of its neurons."""
+
+
+def _checked_inputs(x: Any, nin: int, module: Module, cls: type[Any]) -> _Inputs:
     """The inputs of a module as Values, numbers made inputs.
 
     Raises:
         LengthError: there are not `nin`.
+        ConversionError: `x` is no sequence, or an item is no number.
     """
-    values = [item if hasattr(item, "_prev") else type(like)._backend.Value(item) for item in x]
-    if len(values) != nin:
+    if not hasattr(x, "__iter__"):
+        raise ConversionError(f"a module takes a sequence of its inputs, not {describe(x)}")
+    if type(x) is not _Inputs:
+        x = _Inputs([item if hasattr(item, "_prev") else cls(item) for item in x])
+    inputs: _Inputs = x
+    if len(inputs) != nin:
         raise LengthError(
-            f"this {type(module).__name__} takes {nin} inputs, and got {len(values)}: {module}"
+            f"this {type(module).__name__} takes {nin} inputs, and got {len(inputs)}: {module}"
         )
-    return values
+    return inputs
 
 
 class Neuron(Module):
@@ -223,8 +238,9 @@ class Neuron(Module):
         Raises:
             LengthError: `x` has not as many items as there are weights.
         """
-        inputs = _checked_inputs(x, len(self.w), self, self.b)
-        total = self.b._backend.apply(DOT, dot_operands(self.w, inputs, self.b))
+        backend = self.b._backend
+        inputs = _checked_inputs(x, len(self.w), self, backend.Value)
+        total = backend.apply(DOT, dot_operands(self.w, inputs, self.b))
         if not self.nonlin:
             return total
         if isinstance(self.activation, str):
@@ -260,7 +276,8 @@ class Layer(Module):
         Raises:
             LengthError: `x` has not `nin` items.
         """
-        inputs = _checked_inputs(x, len(self.neurons[0].w), self, self.neurons[0].b)
+        first = self.neurons[0]
+        inputs = _checked_inputs(x, len(first.w), self, first.b._backend.Value)
         outputs = [neuron(inputs) for neuron in self.neurons]
         return outputs[0] if len(outputs) == 1 else outputs
 
@@ -293,6 +310,10 @@ class MLP(Module):
         activation: str | Callable[[Any], Any] = "relu",
         backend: str | None = None,
     ) -> None:
+        if not hasattr(nouts, "__iter__"):
+            raise ArgumentError(
+                f"nouts is a list of sizes, as in MLP(2, [16, 16, 1]), not {nouts!r}"
+            )
         sizes = [nin, *nouts]
         if len(sizes) == 1:
             raise ArgumentError("an MLP takes one layer size or more, as in MLP(2, [16, 16, 1])")

@@ -39,7 +39,7 @@ class Op:
         arity: number of operands; None for any number from one up.
         forward: the result, from the operands and the attribute if there is one.
         vjp: ``vjp(g, out, *operands[, attribute])``, the operands' gradients: a
-            bare number where `arity` is 1, else a tuple in operand order.
+            bare number where `arity` is 1, else a sequence in operand order.
         formula: the mathematical definition, over ``x``, ``y``, ``z`` or the
             list ``xs``, in a notation that a program can evaluate.
         domain: for each operand the interval where the operation is real and
@@ -214,21 +214,21 @@ def _mean_vjp(g: Any, out: Any, *xs: Any) -> tuple[Any, ...]:
 
 def _dot(*operands: Any) -> Any:
     """Operands are ``w0, x0, w1, x1, ...``, after the bias if their number is odd."""
-    if len(operands) % 2:
-        total, first = operands[0], 1
-    else:
-        total, first = operands[0] * operands[1], 2
-    for w, x in zip(operands[first::2], operands[first + 1 :: 2], strict=True):
-        total = total + w * x
+    rest = iter(operands)
+    total = next(rest) if len(operands) % 2 else next(rest) * next(rest)
+    for w in rest:
+        total = total + w * next(rest)
     return total
 
 
-def _dot_vjp(g: Any, out: Any, *operands: Any) -> tuple[Any, ...]:
+def _dot_vjp(g: Any, out: Any, *operands: Any) -> list[Any]:
+    """Of a product, each factor gets the other one times g; the bias gets g."""
     biased = len(operands) % 2
-    grads = [g] * len(operands)
-    grads[biased::2] = [x * g for x in operands[biased + 1 :: 2]]
-    grads[biased + 1 :: 2] = [w * g for w in operands[biased::2]]
-    return tuple(grads)
+    grads = [operand * g for operand in operands]
+    grads[biased::2], grads[biased + 1 :: 2] = grads[biased + 1 :: 2], grads[biased::2]
+    if biased:
+        grads[0] = g
+    return grads
 
 
 def _first(better: Callable[[float, float], bool]) -> Callable[..., float]:

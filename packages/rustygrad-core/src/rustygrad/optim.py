@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from .convert import backend_of, describe
+from .convert import as_number, backend_of, describe
 from .errors import ArgumentError, ConversionError, LengthError
 
 __all__ = ["SGD", "Adam", "AdamW", "Optimizer", "clip_grad_norm"]
@@ -110,9 +110,11 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(parameters, lr, weight_decay)
-        if len(betas) != 2:
-            raise LengthError(f"betas is a pair of numbers, not {betas!r}")
-        self.betas = (_within("beta1", betas[0], 0.0, 1.0), _within("beta2", betas[1], 0.0, 1.0))
+        try:
+            beta1, beta2 = betas
+        except (TypeError, ValueError):
+            raise LengthError(f"betas is a pair of numbers, not {betas!r}") from None
+        self.betas = (_within("beta1", beta1, 0.0, 1.0), _within("beta2", beta2, 0.0, 1.0))
         self.eps = _within("eps", eps, 0.0)
         if self.eps == 0.0:
             raise ArgumentError("eps is a number above 0, not 0.0")
@@ -192,7 +194,10 @@ def clip_grad_norm(parameters: Iterable[Any], max_norm: float) -> float:
 
 
 def _checked(parameters: Iterable[Any]) -> list[Any]:
-    leaves = list(parameters)
+    try:
+        leaves = list(parameters)
+    except TypeError:
+        leaves = [parameters]
     for p in leaves:
         if backend_of((p,)) is None:
             raise ConversionError(
@@ -204,10 +209,9 @@ def _checked(parameters: Iterable[Any]) -> list[Any]:
 
 
 def _within(name: str, number: Any, low: float, below: float = math.inf) -> float:
-    try:
-        x = float(number)
-    except (TypeError, ValueError):
-        raise ConversionError(f"{name} is a number, not {describe(number)}") from None
+    x = as_number(number)
+    if x is None:
+        raise ConversionError(f"{name} is a number, not {describe(number)}")
     if not low <= x < below:
         limit = "" if below == math.inf else f" and below {below}"
         raise ArgumentError(f"{name} is a number from {low} up{limit}, not {x}")

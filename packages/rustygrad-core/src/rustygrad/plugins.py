@@ -17,7 +17,7 @@ import pluggy
 from . import hookspecs
 from ._version import __version__
 from .discovery import entry_points
-from .errors import PluginWarning
+from .errors import PluginError, PluginWarning
 from .interfaces import API_VERSION, PluginInfo
 
 __all__ = ["GROUP", "KINDS", "Offer", "Plugin", "Registry", "registry"]
@@ -70,16 +70,24 @@ class Offer:
         self.auto_priority = priority
         self.loaded: Any = None
         self.error: Exception | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._loading = False
 
     def load(self) -> Any:
         """What the factory makes, made once; what it raised is raised again."""
         with self._lock:
+            if self._loading:  # asked for by its own factory
+                raise PluginError(f"the {self.kind} {self.name!r} is still being loaded")
             if self.loaded is None and self.error is None:
+                self._loading = True
                 try:
                     self.loaded = self.factory()
+                    if self.loaded is None:
+                        raise TypeError("its factory returned None")
                 except Exception as error:
                     self.error = error
+                finally:
+                    self._loading = False
             if self.error is not None:
                 raise self.error
             return self.loaded
@@ -139,20 +147,20 @@ class Registry:
             module = load()
         except Exception as error:
             raise _PluginRefusedError(f"importing it raised {_text(error)}") from error
+        if self._manager.is_registered(module):
+            raise _PluginRefusedError("another entry point names the same module")
         try:
             self._manager.register(module)
             self._manager.check_pending()
-        except pluggy.PluginValidationError as error:
-            self._forget(module)
-            raise _PluginRefusedError(_one_line(error)) from error
-        except ValueError as error:
-            raise _PluginRefusedError("another entry point names the same module") from error
-        try:
             plugin.info = self._info(module)
             return [*self._offers(plugin, module)]
-        except _PluginRefusedError:
+        except Exception as error:
             self._forget(module)
-            raise
+            if isinstance(error, _PluginRefusedError):
+                raise
+            if isinstance(error, pluggy.PluginValidationError):
+                raise _PluginRefusedError(_one_line(error)) from error
+            raise _PluginRefusedError(f"looking for its hooks raised {_text(error)}") from error
 
     def _forget(self, module: ModuleType) -> None:
         if self._manager.is_registered(module):
@@ -191,10 +199,12 @@ class Registry:
                 kind: str = kind,
                 offers: list[Offer] = offers,
             ) -> None:
-                if not isinstance(name, str) or not normalise(name):
-                    raise TypeError(f"register() takes a name, not {name!r}")
+                if not isinstance(name, str) or normalise(name) in ("", "auto"):
+                    raise TypeError(f"register() takes a name of its own, not {name!r}")
                 if not callable(factory):
                     raise TypeError(f"register({name!r}, ...) takes a factory, not {factory!r}")
+                if not (auto_priority is None or isinstance(auto_priority, int)):
+                    raise TypeError(f"auto_priority is an int or None, not {auto_priority!r}")
                 offers.append(Offer(kind, normalise(name), plugin, factory, auto_priority))
 
             self._call(module, f"rustygrad_register_{kind}s", register=register)
@@ -216,15 +226,29 @@ def _one_line(text: object) -> str:
 
 _registry: Registry | None = None
 _lock = threading.RLock()
+_discovering = False
 
 
 def registry() -> Registry:
-    """The registry of this process, made at the first call."""
-    global _registry
+    """The registry of this process, made at the first call.
+
+    Raises:
+        PluginError: a plugin asked for it while it is being imported.
+    """
+    global _discovering, _registry
     if _registry is None:
         with _lock:
+            if _discovering:
+                raise PluginError(
+                    "the plugins are still being found: a plugin's module cannot use a backend "
+                    "while it is imported or its hooks run. Do that in the factory."
+                )
             if _registry is None:
-                found = Registry()
-                found.discover()
-                _registry = found
+                _discovering = True
+                try:
+                    found = Registry()
+                    found.discover()
+                    _registry = found
+                finally:
+                    _discovering = False
     return _registry

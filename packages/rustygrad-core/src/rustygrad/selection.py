@@ -16,13 +16,14 @@ from typing import Any, Final
 
 from .convert import backend_of
 from .errors import (
+    ArgumentError,
     BrokenPluginError,
     DuplicateNameError,
     PluginWarning,
     RustygradError,
     UnknownNameError,
 )
-from .plugins import Offer, normalise, registry
+from .plugins import KINDS, Offer, normalise, registry
 
 __all__ = [
     "BackendStatus",
@@ -49,6 +50,8 @@ class _Choice:
     __slots__ = ("name", "source")
 
     def __init__(self, name: str, source: str) -> None:
+        if not isinstance(name, str):
+            raise UnknownNameError(f"{source}: it is chosen by its name, a str")
         self.name = normalise(name)
         self.source = source
 
@@ -74,7 +77,7 @@ def get_backend(name: str | None = None) -> Any:
 
 
 def set_backend(name: str | None) -> None:
-    """Select a backend for the process from now on; None takes that back.
+    """Select a backend for the process from now on; None or a blank name takes that back.
 
     Values and modules that exist keep the engine they were made with.
 
@@ -82,20 +85,22 @@ def set_backend(name: str | None) -> None:
         PluginError: see `get_backend`; the selection stays as it was.
     """
     global _in_process
-    choice = None if name is None else _Choice(name, f"set_backend({name!r})")
+    choice = _chosen(name, f"set_backend({name!r})")
     if choice:
         _load("backend", choice)
     _in_process = choice
 
 
 @contextmanager
-def use_backend(name: str) -> Iterator[Any]:
+def use_backend(name: str | None) -> Iterator[Any]:
     """Select a backend inside a ``with`` block, for this thread or task.
+
+    None or a blank name leaves the selection as it is.
 
     Raises:
         PluginError: see `get_backend`.
     """
-    choice = _Choice(name, f"use_backend({name!r})")
+    choice = _chosen(name, f"use_backend({name!r})") or _backend_choice(None)
     backend = _load("backend", choice)
     token = _in_context.set(choice)
     try:
@@ -110,7 +115,7 @@ def get_compiler(name: str | None = None) -> Any:
     Raises:
         PluginError: see `get_backend`.
     """
-    choice = _Choice(name, f"get_compiler({name!r})") if name else _from_environment("compiler")
+    choice = _chosen(name, f"get_compiler({name!r})") or _from_environment("compiler")
     return _load("compiler", choice or _Choice("auto", "auto"))
 
 
@@ -149,11 +154,19 @@ def convert(value: Any, backend: str) -> Any:
 
 
 def _backend_choice(name: str | None) -> _Choice:
-    if name is not None and normalise(name):
-        return _Choice(name, f"get_backend({name!r})")
     return (
-        _in_context.get() or _in_process or _from_environment("backend") or _Choice("auto", "auto")
+        _chosen(name, f"get_backend({name!r})")
+        or _in_context.get()
+        or _in_process
+        or _from_environment("backend")
+        or _Choice("auto", "auto")
     )
+
+
+def _chosen(name: str | None, source: str) -> _Choice | None:
+    """The choice of a name; None if it is None or blank, which counts as unset."""
+    choice = _Choice("" if name is None else name, source)
+    return choice if choice.name else None
 
 
 def _from_environment(kind: str) -> _Choice | None:
@@ -161,7 +174,7 @@ def _from_environment(kind: str) -> _Choice | None:
     if kind not in _environment:
         variable = f"RUSTYGRAD_{kind.upper()}"
         text = os.environ.get(variable, "")
-        _environment[kind] = _Choice(text, f"{variable}={text!r}") if text.strip() else None
+        _environment[kind] = _chosen(text, f"{variable}={text!r}")
     return _environment[kind]
 
 
@@ -192,7 +205,11 @@ def _best(kind: str) -> Offer:
 
 
 def _first_that_loads(kind: str, ranked: list[Offer]) -> Offer:
+    tried: set[str] = set()
     for offer in ranked:
+        if offer.name in tried:
+            continue
+        tried.add(offer.name)
         rivals = registry().named(kind, offer.name)
         try:
             if len(rivals) > 1:
@@ -201,7 +218,7 @@ def _first_that_loads(kind: str, ranked: list[Offer]) -> Offer:
         except Exception as error:
             warnings.warn(
                 f"the {kind} {offer.name!r} of {_whose(offer)} would be the first choice and "
-                f"fails to load: {type(error).__name__}: {error}. Trying the next one.",
+                f"fails to load, so the next one is taken: {type(error).__name__}: {error}",
                 PluginWarning,
                 stacklevel=2,
             )
@@ -269,7 +286,12 @@ def backends(kind: str = "backend") -> list[BackendStatus]:
 
     Args:
         kind: 'backend', 'compiler' or 'exporter'.
+
+    Raises:
+        ArgumentError: there is no such kind.
     """
+    if kind not in KINDS:
+        raise ArgumentError(f"plugins offer no kind {kind!r}: it is one of {', '.join(KINDS)}")
     chosen, why = None, ""
     if kind == "backend":
         choice = _backend_choice(None)

@@ -105,7 +105,7 @@ def sweep(order: Sequence[Any]) -> None:
         elif operands:
             grads = rule.vjp(node._grad, node._data, *[x._data for x in operands])
             if rule.last_first:
-                operands, grads = operands[::-1], grads[::-1]
+                operands, grads = reversed(operands), reversed(grads)
             for x, dx in zip(operands, grads, strict=True):
                 x._grad += dx
 
@@ -119,8 +119,9 @@ def check_forward(node: Any) -> None:
     data = [operand._data for operand in node._prev]
     if math.isfinite(node._data) or not all(map(math.isfinite, data)):
         return
+    engine = type(type(node)._backend).__module__.partition(".")[0]
     raise AnomalyError(
-        f"{node._op}({', '.join(map(repr, data))}) gave {node._data!r} at {user_line()}. "
+        f"{node._op}({', '.join(map(repr, data))}) gave {node._data!r} at {user_line(engine)}. "
         f"Its operands are finite: keep them inside the domain of {node._op!r}."
     )
 

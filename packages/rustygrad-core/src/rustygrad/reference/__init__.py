@@ -7,7 +7,7 @@ from typing import Any
 
 from ..graph import Builder, Graph
 from ..interfaces import Numerics, exact
-from ..ops import OPAQUE, Op
+from ..ops import OPAQUE
 from ..sweep import topological_order
 from . import value
 from .value import Pull, Value, apply, opaque
@@ -25,9 +25,7 @@ class ReferenceBackend:
     def __reduce__(self) -> str:
         return "backend"  # the one of this module
 
-    def apply(self, op: Op, operands: Sequence[Any], attribute: float | None = None) -> value.Value:
-        """The node of any operation of the table, from Values and numbers."""
-        return apply(op, operands, attribute)
+    apply = staticmethod(apply)
 
     def custom(
         self, name: str, operands: Sequence[Any], data: float, vjp: Callable[..., Any]

@@ -296,13 +296,14 @@ def _node(op: Op, data: float, operands: tuple[Value, ...], attribute: Any = Non
         node._attribute = attribute
     mode = _mode()
     if mode is not PLAIN:
-        _observe(node, mode)
+        node._scope = mode.scope
+        if mode.special:
+            _observe(node, mode)
     return node
 
 
 def _observe(node: Value, mode: Mode) -> None:
-    """What the scope, `anomaly` and `no_grad` do to a new node."""
-    node._scope = mode.scope
+    """What `anomaly` and `no_grad` do to a new node."""
     if mode.anomaly:
         check_forward(node)
         node.__dict__["_source"] = user_line()
@@ -366,20 +367,18 @@ def apply(op: Op, operands: Sequence[Any], attribute: float | None = None) -> Va
         ConversionError: an operand is neither a Value nor a real number.
         MixedBackendsError: an operand is a Value of another backend.
     """
-    nodes = _all_operands(operands)
-    data: list[Any] = [x._data for x in nodes]
+    data: list[Any] = [x._data for x in operands if type(x) is Value]
+    if len(data) != len(operands):  # numbers among them, or Values of a subclass
+        operands = [_required(x) for x in operands]
+        data = [x._data for x in operands]
     if op.attribute:
         data.append(attribute)
-    return _node(op, op.forward(*data), nodes, attribute)
+    return _node(op, op.forward(*data), tuple(operands), attribute)
 
 
 def opaque(pull: Pull, operands: Sequence[Any], data: float) -> Value:
     """A node that is no operation of the table; raises as `apply` does."""
-    return _node(OPAQUE, data, _all_operands(operands), pull)
-
-
-def _all_operands(operands: Sequence[Any]) -> tuple[Value, ...]:
-    return tuple([x if type(x) is Value else _required(x) for x in operands])
+    return _node(OPAQUE, data, tuple([_required(x) for x in operands]), pull)
 
 
 def _required(x: Any) -> Value:
