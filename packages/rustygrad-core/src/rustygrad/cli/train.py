@@ -50,7 +50,8 @@ def train(
     random.seed(seed)
     model = MLP(2, [16, 16, 1], backend=engine.name)
     points, labels = datasets.moons()
-    console.print(f"{len(points)} samples, {len(model.parameters())} parameters, {_engine(engine)}")
+    console.print(f"{len(points)} samples, {len(model.parameters())} parameters")
+    console.print(_engine(engine))
     started = time.perf_counter()
     for line in _watched(console, _training(model, points, labels, steps), steps):
         console.print(line)
@@ -68,8 +69,8 @@ def train(
 
 def _engine(engine: Any) -> str:
     if engine.name == "python":
-        return "on the reference backend 'python' (pure Python: no faster backend is in use)"
-    return f"on the backend {engine.name!r}"
+        return "backend 'python', the reference: pure Python, no faster one is in use"
+    return f"backend {engine.name!r}"
 
 
 def _training(

@@ -1,0 +1,209 @@
+"""The command `rustygrad`, in this process and as a program of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import rustygrad
+from rustygrad import cli, selection
+from rustygrad.cli.app import app
+from typer.testing import CliRunner
+
+ROWS = 40
+
+
+def run(*arguments, **environment):
+    """Run the program as from a shell, without a terminal."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("RUSTYGRAD", "COV"))}
+    return subprocess.run(
+        [sys.executable, "-m", "rustygrad", *arguments],
+        capture_output=True,
+        text=True,
+        env=clean | {"COLUMNS": "100"} | environment,
+        timeout=60,
+    )
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+
+
+def test_version_is_printed():
+    result = invoke("--version")
+    assert (result.exit_code, result.output) == (0, f"rustygrad {rustygrad.__version__}\n")
+
+
+@pytest.mark.parametrize("command", [(), ("backends",), ("train",), ("conformance",)])
+def test_every_command_has_help(command):
+    result = invoke(*command, "--help")
+    assert result.exit_code == 0
+    assert "Usage:" in result.output
+
+
+def test_without_a_command_the_help_is_shown():
+    assert "Commands" in invoke().output
+
+
+def test_backends_lists_what_is_installed_and_what_is_selected():
+    result = invoke("backends")
+    assert result.exit_code == 0
+    rows = [line.split() for line in result.output.splitlines()]
+    assert rows[0] == ["kind", "name", "status", "distribution", "version", "why"]
+    assert any(row[:3] == ["backend", "python", "selected"] for row in rows)
+    assert any(row[:3] == ["exporter", "dot", "installed"] for row in rows)
+
+
+def test_backends_shows_the_table_and_fails_where_the_selected_one_is_unknown():
+    result = run("backends", RUSTYGRAD_BACKEND="pyton")
+    assert result.returncode == 1
+    assert "python" in result.stdout
+    assert result.stderr.startswith("rustygrad: RUSTYGRAD_BACKEND='pyton': no such backend. ")
+    assert result.stderr.endswith("Did you mean 'python'?\n")
+
+
+def test_backends_shows_a_plugin_that_was_left_out(monkeypatch):
+    broken = selection.BackendStatus(
+        "plugin", "bad", rustygrad_plugin("bad-dist"), "broken", "boom"
+    )
+    monkeypatch.setattr("rustygrad.cli.backends.installed", lambda kind="backend": [broken])
+    assert "boom" in invoke("backends").output
+
+
+def rustygrad_plugin(distribution):
+    from rustygrad.plugins import Plugin
+
+    return Plugin("bad", distribution, "1.0")
+
+
+def test_train_prints_a_line_a_step_and_a_grid_of_40_by_40():
+    result = invoke("train", "--steps", "2")
+    assert result.exit_code == 0
+    lines = result.output.splitlines()
+    assert lines[0] == "100 samples, 337 parameters"
+    assert lines[1] == "backend 'python', the reference: pure Python, no faster one is in use"
+    assert lines[2].startswith("step 1  loss ")
+    assert lines[3].startswith("step 2  loss ")
+    grid = [line for line in lines if set(line) <= set(".*ox ") and len(line) == 2 * ROWS - 1]
+    assert len(grid) == ROWS
+    assert all(len(line.split(" ")) == ROWS for line in grid)
+
+
+def test_train_learns_the_moons():
+    result = invoke("train", "--steps", "60")
+    assert int(result.output.split("step 60")[1].split("accuracy")[1].split()[0]) >= 95
+
+
+def test_train_gives_the_same_numbers_for_the_same_seed():
+    outputs = {invoke("train", "--steps", "1").output.splitlines()[2] for _ in range(2)}
+    assert len(outputs) == 1
+    assert invoke("train", "--steps", "1", "--seed", "7").output.splitlines()[2] not in outputs
+
+
+def test_train_in_a_terminal_shows_live_progress(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    output = invoke("train", "--steps", "2").output
+    assert "2/2" in output
+    assert "step 1  loss" not in output
+
+
+def test_train_in_a_pipe_prints_no_colours():
+    assert "\x1b" not in run("train", "--steps", "1").stdout
+
+
+def test_train_names_another_backend_than_the_reference(monkeypatch):
+    monkeypatch.setattr(rustygrad.get_backend("python"), "name", "other", raising=False)
+    from rustygrad.cli.train import _engine
+
+    assert _engine(rustygrad.get_backend("python")) == "backend 'other'"
+
+
+def test_train_saves_the_parameters(tmp_path):
+    path = tmp_path / "moons.json"
+    result = invoke("train", "--steps", "1", "--save", str(path))
+    assert f"parameters written to {path}" in result.output.replace("\n", "")
+    assert len(json.loads(path.read_text())) == 337
+
+
+def test_train_refuses_a_missing_folder_before_it_trains(tmp_path):
+    result = run("train", "--save", str(tmp_path / "missing" / "moons.json"))
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert result.stderr.endswith("missing does not exist\n")
+
+
+def test_an_unknown_backend_is_one_line_and_a_failure():
+    result = run("train", "--backend", "nope")
+    assert result.returncode == 1
+    assert result.stderr == (
+        "rustygrad: get_backend('nope'): no such backend. Installed: 'python'.\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", [("train", "--steps", "-1"), ("nonsense",), ("train", "--x")])
+def test_bad_usage_exits_with_2(arguments):
+    assert invoke(*arguments).exit_code == 2
+
+
+def test_conformance_of_an_unknown_backend_fails_before_pytest_starts():
+    result = run("conformance", "nope")
+    assert result.returncode == 1
+    assert result.stderr.startswith("rustygrad: get_backend('nope'): no such backend.")
+
+
+def test_conformance_without_the_suite_says_what_to_install(monkeypatch):
+    monkeypatch.setattr("rustygrad.cli.conformance.find_spec", lambda name: None)
+    with pytest.raises(rustygrad.errors.ArgumentError, match="pip install rustygrad-conformance"):
+        invoke("conformance", "python")
+
+
+def test_conformance_passes_its_arguments_and_status_on(monkeypatch):
+    seen = []
+    monkeypatch.setattr(pytest, "main", lambda arguments: seen.append(arguments) or 3)
+    monkeypatch.setattr("rustygrad.cli.conformance.find_spec", lambda name: True)
+    assert invoke("conformance", "python", "-x", "-k", "add").exit_code == 3
+    assert seen == [
+        ["--pyargs", "rustygrad_conformance", "--rustygrad-backend", "python", "-x", "-k", "add"]
+    ]
+
+
+def test_main_runs_a_command(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["rustygrad", "--version"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"rustygrad {rustygrad.__version__}\n"
+
+
+def test_main_turns_an_error_into_one_line(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["rustygrad", "train", "--backend", "nope"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert str(stop.value).startswith("rustygrad: get_backend('nope')")
+
+
+def test_main_without_the_extra_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "typer", None)
+    for name in [n for n in sys.modules if n.startswith("rustygrad.cli.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr(cli, "app", raising=False)
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == (
+        "rustygrad: the command line needs: pip install 'rustygrad-core[cli]'"
+    )
+
+
+def test_main_does_not_hide_another_missing_module(monkeypatch):
+    monkeypatch.setitem(sys.modules, "rustygrad.cli.train", None)
+    monkeypatch.delitem(sys.modules, "rustygrad.cli.app", raising=False)
+    monkeypatch.delattr(cli, "app", raising=False)
+    with pytest.raises(ModuleNotFoundError):
+        cli.main()
+
+
+def test_the_program_is_installed():
+    program = Path(sys.executable).with_name("rustygrad")
+    assert subprocess.check_output([program, "--version"], text=True).startswith("rustygrad ")
