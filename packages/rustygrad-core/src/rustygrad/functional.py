@@ -312,7 +312,7 @@ class Custom:
 
     def _gradients(self, g: float, out: float, *operands: float) -> tuple[float, ...]:
         grads = self.vjp(g, out, *operands)
-        if as_number(grads) is not None:
+        if as_number(grads) is not None or not hasattr(grads, "__iter__"):
             grads = (grads,)
         if len(grads) != len(operands):
             raise LengthError(

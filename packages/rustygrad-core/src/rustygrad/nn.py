@@ -76,6 +76,8 @@ class Module:
             StateDictError: a parameter is missing, one too many is there, or one
                 is not a number. Nothing has been changed then.
         """
+        if not isinstance(state, Mapping):
+            raise StateDictError(f"a state dict maps names to numbers; this is {describe(state)}")
         parameters = dict(self.named_parameters())
         missing = [name for name in parameters if name not in state]
         unexpected = [name for name in state if name not in parameters]
@@ -118,7 +120,7 @@ class Module:
 
     def _learn_mode(self, outer: Mode) -> Mode:
         """The mode of calls that come from the mode `outer`: the same, in this module's scope."""
-        for name, child in _children(self):
+        for name, child in reversed([*_children(self)]):  # the first of two names holds
             child.__dict__["_name"] = name
             child.__dict__.pop("_modes", None)  # learned under another name
         self.named_parameters()  # marks them as parameters
@@ -182,7 +184,9 @@ def _checked_inputs(x: Any, nin: int, module: Module, cls: type[Any]) -> _Inputs
         ConversionError: `x` is no sequence, or an item is no number.
     """
     if not hasattr(x, "__iter__"):
-        raise ConversionError(f"a module takes a sequence of its inputs, not {describe(x)}")
+        raise ConversionError(
+            f"this {type(module).__name__} takes a list of {nin} inputs, not {x!r:.60}"
+        )
     if type(x) is not _Inputs:
         x = _Inputs([item if hasattr(item, "_prev") else cls(item) for item in x])
     inputs: _Inputs = x

@@ -20,28 +20,52 @@ from .value import Pull, Value
 def clone(node: Value) -> Value:
     """Another node with the same operands, for `copy.copy`."""
     twin: Value = object.__new__(type(node))
-    for slot in Value.__slots__[2:]:
-        if hasattr(node, slot):
-            setattr(twin, slot, getattr(node, slot))
-    twin.__dict__.update(node.__dict__)
+    _give(twin, object.__getstate__(node))
     return twin
 
 
 def reduce(root: Value) -> tuple[Any, ...]:
     """What `__reduce_ex__` answers, for `pickle` and `copy.deepcopy`.
 
+    Free attributes travel as the state, which is restored last: so a leaf may
+    point at newer nodes, which depend on it.
+
     Raises:
         GraphError: a node's `_backward` is a closure, which would go on pointing
             at the nodes it was written for.
     """
     leaves: dict[int, Value] = {}
-    extras: dict[int, tuple[Any, ...]] = {}
+    kinds: dict[int, tuple[type[Value], Pull | None]] = {}
+    owned: dict[int, Any] = {}
     for i, node in enumerate(topological_order((root,))):
-        if node._rule is LEAF and node is not root and (node._role != "constant" or node.__dict__):
+        plain = type(node) is Value and not node.__dict__
+        if node._rule is LEAF and node is not root and (node._role != "constant" or not plain):
             leaves[i] = node
-        elif type(node) is not Value or node.__dict__ or node._rule is OPAQUE:
-            extras[i] = type(node), node.__dict__, _pull(node)
-    return _rebuild, (root._backend.capture((root,)), leaves, extras)
+        elif not plain or node._rule is OPAQUE:
+            kinds[i] = type(node), _pull(node)
+            owned[i] = _owned(node)
+    return _rebuild, (root._backend.capture((root,)), leaves, kinds), owned or None
+
+
+def restore(root: Value, owned: dict[int, Any]) -> None:
+    """What `__setstate__` does with the state that `reduce` gave."""
+    for i, node in enumerate(topological_order((root,))):
+        if i in owned:
+            _give(node, owned[i])
+
+
+def _owned(node: Value) -> Any:
+    """Free attributes, and what a subclass keeps in slots of its own."""
+    state: Any = object.__getstate__(node)
+    free, slots = state
+    return free, {name: item for name, item in slots.items() if name not in Value.__slots__}
+
+
+def _give(node: Value, state: Any) -> None:
+    free, slots = state
+    node.__dict__.update(free or {})
+    for name, item in slots.items():
+        setattr(node, name, item)
 
 
 def _pull(node: Value) -> Pull | None:
@@ -56,13 +80,15 @@ def _pull(node: Value) -> Pull | None:
     return pull
 
 
-def _rebuild(graph: Graph, leaves: dict[int, Value], extras: dict[int, tuple[Any, ...]]) -> Value:
+def _rebuild(
+    graph: Graph, leaves: dict[int, Value], kinds: dict[int, tuple[type[Value], Pull | None]]
+) -> Value:
     nodes: list[Value] = []
     for i, code in enumerate(graph.op):
         if i in leaves:
             nodes.append(leaves[i])
             continue
-        cls, free, pull = extras.get(i, (Value, None, None))
+        cls, pull = kinds.get(i, (Value, None))
         node: Value = object.__new__(cls)
         node._rule = op = by_code(code)
         node._data = graph.data[i]
@@ -76,7 +102,5 @@ def _rebuild(graph: Graph, leaves: dict[int, Value], extras: dict[int, tuple[Any
             node._attribute = graph.attribute[i]
         if graph.scope[i]:
             node._scope = graph.scope[i]
-        if free:
-            node.__dict__.update(free)
         nodes.append(node)
     return nodes[-1]

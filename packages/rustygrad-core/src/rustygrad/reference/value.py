@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import Any, ClassVar
 
 from .. import ops
-from ..convert import as_float, as_number, describe
+from ..convert import as_float, as_number, backend_of, describe
 from ..errors import ConversionError, MixedBackendsError
 from ..modes import PLAIN, Mode, current, user_line
 from ..ops import ADD, LEAF, MUL, OPAQUE, SUB, Op
@@ -82,9 +82,8 @@ class Value:
         self._data = data if type(data) is float else as_float(data)
         self._grad = 0.0
         self._prev = tuple(_children)
-        for child in self._prev:
-            if not isinstance(child, Value):
-                raise ConversionError(f"_children takes Values, not {child!r}: wrap it, Value(x)")
+        if self._prev:
+            _check_children(self._prev)
         self._rule = OPAQUE if self._prev or _op else LEAF
         self._attribute: Any = Pull(_op) if self._prev or _op else "input"
         mode = _mode()
@@ -281,6 +280,11 @@ class Value:
 
         return reduce(self)
 
+    def __setstate__(self, state: Any) -> None:
+        from .copying import restore
+
+        restore(self, state)
+
 
 def _node(op: Op, data: float, operands: tuple[Value, ...], attribute: Any = None) -> Value:
     """Make a node; every operation ends here.
@@ -306,9 +310,16 @@ def _observe(node: Value, mode: Mode) -> None:
     """What `anomaly` and `no_grad` do to a new node."""
     if mode.anomaly:
         check_forward(node)
-        node.__dict__["_source"] = user_line()
+        node.__dict__["_source"] = user_line(__name__.partition(".")[0])
     if not mode.grad:
         node._rule, node._prev, node._attribute = LEAF, (), "input"
+
+
+def _check_children(children: Iterable[Any]) -> None:
+    for child in children:
+        if not isinstance(child, Value):
+            _refuse_stranger(child)
+            raise ConversionError(f"_children takes Values, not {child!r}: wrap it, Value(x)")
 
 
 def _unary(op: Op, x: Value) -> Value:
@@ -338,9 +349,7 @@ def operand(x: Any) -> Value | None:
         return x
     number = as_number(x)
     if number is None:
-        other = getattr(type(x), "_backend", None)
-        if other is not None:
-            raise MixedBackendsError.between(Value._backend.name, other.name)
+        _refuse_stranger(x)
         return None
     constant = Value(number)
     constant._attribute = "constant"
@@ -352,7 +361,17 @@ def _number(x: Any) -> Any:
     if isinstance(x, Value):
         return x._data
     number = as_number(x)
-    return NotImplemented if number is None else number
+    if number is None:
+        _refuse_stranger(x)
+        return NotImplemented
+    return number
+
+
+def _refuse_stranger(x: Any) -> None:
+    """Raise if `x` is a Value of another backend."""
+    other = backend_of((x,))
+    if other is not None:
+        raise MixedBackendsError.between(Value._backend.name, other.name)
 
 
 def apply(op: Op, operands: Sequence[Any], attribute: float | None = None) -> Value:
