@@ -134,6 +134,11 @@ def test_train_refuses_a_missing_folder_before_it_trains(tmp_path):
     assert result.stderr.endswith("missing does not exist\n")
 
 
+def test_train_names_the_missing_folder(tmp_path):
+    with pytest.raises(rustygrad.errors.ArgumentError, match="does not exist"):
+        invoke("train", "--save", str(tmp_path / "missing" / "moons.json"))
+
+
 def test_an_unknown_backend_is_one_line_and_a_failure():
     result = run("train", "--backend", "nope")
     assert result.returncode == 1

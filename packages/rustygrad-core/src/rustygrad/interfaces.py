@@ -167,13 +167,26 @@ class Backend(Protocol):
 
 
 class Program(Protocol):
-    """What a compiler makes of a graph."""
+    """What a compiler makes of a graph: the same computation on other numbers.
 
-    def run(self, inputs: Sequence[float]) -> Sequence[float]:
-        """Compute the graph's outputs from new numbers for its inputs and parameters.
+    Numbers come and go in contiguous buffers of float64, such as ``array("d")``
+    or a numpy array. A buffer holds one number a leaf or output, in graph
+    order; with several lanes, lane after lane.
+    """
+
+    def run(self, inputs: Any, parameters: Any, outputs: Any, lanes: int = 1) -> int | None:
+        """Compute the graph's outputs.
 
         Args:
-            inputs: one number for each leaf that is not a constant, in graph order.
+            inputs: a number for each leaf with the role 'input'.
+            parameters: a number for each leaf with the role 'parameter', shared by all lanes.
+            outputs: where to write the graph's outputs.
+            lanes: how many independent samples the buffers hold, from 1 up.
+
+        Returns:
+            None; or, where the program was made for one outcome of a comparison
+            and these numbers have the other, the node index of that comparison.
+            The outputs are undefined then.
         """
         ...
 
