@@ -11,6 +11,7 @@ import importlib
 import inspect
 import math
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -22,6 +23,8 @@ from typing import Any
 from rustygrad import errors, hookspecs, interfaces, ops
 from sphinx.application import Sphinx
 
+_SECTIONS = ("Args:", "Raises:", "Returns:")
+_ARGUMENT = re.compile(r" {4}(\w+): (.*)")
 TARGET = Path(__file__).parents[1] / "_generated"
 
 
@@ -59,11 +62,11 @@ def op_table() -> Iterator[str]:
         yield f"(op-{op.name})="
         yield f"### {op.name}\n"
         yield from _op_notes(op)
-        yield "```{code-block} python\n" + "\n\n".join(sources[op.name]) + "\n```\n"
+        yield "```{code-block} python\n" + "\n\n\n".join(sources[op.name]) + "\n```\n"
 
 
 def _op_rows(rows: list[ops.Op]) -> Iterator[str]:
-    yield "| name | symbol | operands | formula | real and finite where | no derivative at |"
+    yield "| name | symbol | operands | formula | domain | no derivative at |"
     yield "|---|---|---|---|---|---|"
     for op in rows:
         yield (
@@ -96,11 +99,11 @@ def _domain(op: ops.Op) -> str:
     names = ["every x"] if op.arity is None else ["x", "y", "z"][: op.arity]
     intervals = [*op.domain, *[op.domain[-1]] * (len(names) - len(op.domain))]
     limits = [
-        f"{name} ≥ {low:g}" if high == math.inf else f"{low:g} ≤ {name} ≤ {high:g}"
+        f"{name} > {low:g}" if high == math.inf else f"{low:g} < {name} < {high:g}"
         for name, (low, high) in zip(names, intervals, strict=True)
         if (low, high) != (-math.inf, math.inf)
     ]
-    return ", ".join(limits) or "everywhere"
+    return ", ".join(limits) or "all numbers"
 
 
 def _op_sources() -> dict[str, list[str]]:
@@ -114,7 +117,9 @@ def _op_sources() -> dict[str, list[str]]:
         if not (isinstance(call, ast.Call) and getattr(call.func, "id", "") == "Op"):
             continue
         row = {keyword.arg: keyword.value for keyword in call.keywords}
-        lines = [f"{key} = {ast.get_source_segment(module, row[key])}" for key in ("forward", "vjp")]
+        lines = [
+            f"{key} = {ast.get_source_segment(module, row[key])}" for key in ("forward", "vjp")
+        ]
         pieces = ["\n".join(textwrap.dedent(line) for line in lines)]
         wanted, seen = [row["forward"], row["vjp"]], set()
         while wanted:
@@ -132,18 +137,22 @@ def _op_sources() -> dict[str, list[str]]:
 
 def hooks() -> Iterator[str]:
     """Every hook with its arguments and its documentation, then what `register` is."""
+    yield f"These are version {interfaces.API_VERSION} of the interfaces, `rustygrad.interfaces.API_VERSION`.\n"
     for name, function in vars(hookspecs).items():
         if name.startswith("rustygrad_"):
             yield f"## {name}\n"
-            yield f"```python\ndef {name}{inspect.signature(function)}\n```\n"
+            yield f"```python\ndef {name}{_signature(function)}\n```\n"
             yield _prose(function) + "\n"
     yield "## What a hook is given\n"
     for name, cls in vars(hookspecs).items():
         if inspect.isclass(cls) and cls.__module__ == hookspecs.__name__:
             yield f"### {name}\n"
-            yield f"```python\n{inspect.signature(cls.__call__)}\n```\n"
+            yield f"```python\nregister{_signature(cls.__call__)}\n```\n"
             yield _prose(cls) + "\n"
-    yield f"The version of these interfaces, `rustygrad.interfaces.API_VERSION`, is {interfaces.API_VERSION}.\n"
+
+
+def _signature(function: Any) -> str:
+    return str(inspect.signature(function)).replace("'", "").replace("(self, ", "(")
 
 
 # --- errors ----------------------------------------------------------------------
@@ -153,7 +162,9 @@ def error_tree() -> Iterator[str]:
     """Every exception: what it means, and which built-in exceptions catch it too."""
     yield "| exception | is also a | raised when |"
     yield "|---|---|---|"
-    own = [c for c in vars(errors).values() if inspect.isclass(c) and c.__module__ == errors.__name__]
+    own = [
+        c for c in vars(errors).values() if inspect.isclass(c) and c.__module__ == errors.__name__
+    ]
     for cls in own:
         bases = [b for b in cls.__mro__[1:] if b not in (object, BaseException, Exception)]
         shown = ", ".join(f"`{b.__name__}`" for b in bases) or "`Exception`"
@@ -181,8 +192,9 @@ def _commands() -> list[str]:
 def _help(command: str) -> str:
     environment = os.environ | {"COLUMNS": "80", "NO_COLOR": "1", "TERM": "dumb"}
     environment["PYTHONIOENCODING"] = "utf-8"
+    program = "from rustygrad.cli.app import app; app(prog_name='rustygrad')"
     done = subprocess.run(
-        [sys.executable, "-m", "rustygrad", *command.split(), "--help"],
+        [sys.executable, "-c", program, *command.split(), "--help"],
         capture_output=True, encoding="utf-8", env=environment, check=True, timeout=60,
     )  # fmt: skip
     return "\n".join(line.rstrip() for line in done.stdout.strip("\n").splitlines())
@@ -197,4 +209,9 @@ def _code(text: str) -> str:
 
 def _prose(item: Any) -> str:
     """A docstring as Markdown: its double backticks are single ones there."""
-    return (inspect.getdoc(item) or "").replace("``", "`")
+    text = (inspect.getdoc(item) or "").replace("``", "`")
+    lines = [
+        f"- `{m[1]}`: {m[2]}" if (m := _ARGUMENT.match(line)) else line
+        for line in text.splitlines()
+    ]
+    return "\n".join(f"\n**{line.strip(':')}**\n" if line in _SECTIONS else line for line in lines)

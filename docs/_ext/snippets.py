@@ -24,6 +24,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
 import traceback
 import zipfile
 from collections.abc import Iterator
@@ -72,9 +73,13 @@ def _close(namespace: dict[str, Any]) -> None:
 
 
 def _same(got: str, wanted: str) -> bool:
-    """Whether the text is as expected, ``...`` apart, and white space at the ends of lines."""
-    got, wanted = ("\n".join(t.rstrip() for t in text.strip().splitlines()) for text in (got, wanted))
-    return doctest.OutputChecker().check_output(got + "\n", wanted + "\n", doctest.ELLIPSIS)
+    """Whether the text is as expected, ``...`` apart, and white space around it."""
+    return doctest.OutputChecker().check_output(_trimmed(wanted), _trimmed(got), doctest.ELLIPSIS)
+
+
+def _trimmed(text: str) -> str:
+    lines = "\n".join(line.rstrip() for line in text.splitlines()).strip("\n")
+    return textwrap.dedent(lines) + "\n"
 
 
 def _fenced(language: str) -> FencedCodeBlockLexer:

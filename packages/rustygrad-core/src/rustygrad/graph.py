@@ -50,7 +50,7 @@ class Node:
 
     @property
     def symbol(self) -> str:
-        """The operation as people read it: '+', '**2', 'ReLU'; '' for a leaf."""
+        """The operation as people read it: ``+``, ``**2``, ``ReLU``; '' for a leaf."""
         if self.op is OPAQUE:
             return self.graph.names.get(self.index, "")
         return self.op.display(self.attribute)

@@ -22,7 +22,17 @@ hookimpl = pluggy.HookimplMarker("rustygrad")
 
 
 class RegisterBackend(Protocol):
-    """The function that `rustygrad_register_backends` is given."""
+    """The function that `rustygrad_register_backends` is given.
+
+    Args:
+        name: what the backend is selected by; case does not matter.
+        factory: makes the backend; called once, when its name is chosen.
+        auto_priority: its rank where the user names none, the highest first: 0
+            is the reference backend. None to be taken by name only.
+
+    Raises:
+        TypeError: `name` is not a name, or `factory` cannot be called.
+    """
 
     def __call__(
         self, name: str, factory: Callable[[], Backend], *, auto_priority: int | None = None
@@ -30,7 +40,17 @@ class RegisterBackend(Protocol):
 
 
 class RegisterCompiler(Protocol):
-    """The function that `rustygrad_register_compilers` is given."""
+    """The function that `rustygrad_register_compilers` is given.
+
+    Args:
+        name: what the compiler is selected by; case does not matter.
+        factory: makes the compiler; called once, when its name is chosen.
+        auto_priority: its rank where the user names none, the highest first.
+            None to be taken by name only.
+
+    Raises:
+        TypeError: `name` is not a name, or `factory` cannot be called.
+    """
 
     def __call__(
         self, name: str, factory: Callable[[], Compiler], *, auto_priority: int | None = None
@@ -38,7 +58,15 @@ class RegisterCompiler(Protocol):
 
 
 class RegisterExporter(Protocol):
-    """The function that `rustygrad_register_exporters` is given."""
+    """The function that `rustygrad_register_exporters` is given.
+
+    Args:
+        name: the file suffix, without the dot; case does not matter.
+        factory: makes the exporter; called once, when its suffix is chosen.
+
+    Raises:
+        TypeError: `name` is not a name, or `factory` cannot be called.
+    """
 
     def __call__(self, name: str, factory: Callable[[], Exporter]) -> None: ...
 
