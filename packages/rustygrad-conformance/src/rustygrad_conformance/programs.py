@@ -1,0 +1,98 @@
+"""Small programs as source text: run on two backends, compared, and shown when they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf, nan
+from typing import Any
+
+import rustygrad
+
+from . import local, target
+from .judge import Judge, shown
+
+__all__ = ["Outcome", "Program"]
+
+#: What a program left behind, by expression: ``{"a.data": 1.0, "a.grad": 2.0}``.
+Outcome = dict[str, Any]
+
+
+class Program:
+    """Lines of Python that use `Value`, `backend` and `rustygrad`.
+
+    Args:
+        lines: the program, without the lines that get hold of the backend.
+        names: the variables to compare afterwards, in order.
+    """
+
+    def __init__(self, lines: Sequence[str], names: Sequence[str]) -> None:
+        self.lines = list(lines)
+        self.names = list(names)
+        self._code = compile("\n".join(self.lines), "<program>", "exec")
+
+    def __repr__(self) -> str:
+        return "\n".join(self.lines)
+
+    def run(self, backend: Any) -> dict[str, Any]:
+        """The variables of the program once it has run on a backend."""
+        variables = {
+            "Value": backend.Value,
+            "backend": backend,
+            "rustygrad": rustygrad,
+            "inf": inf,
+            "nan": nan,
+        }
+        exec(self._code, variables)
+        return variables
+
+    def outcome(self, backend: Any) -> Outcome:
+        """The data and gradient of every variable once it has run on a backend."""
+        variables = self.run(backend)
+        found = {}
+        for name in self.names:
+            found[f"{name}.data"] = variables[name].data
+            found[f"{name}.grad"] = variables[name].grad
+        return found
+
+    def source(self, name: str) -> str:
+        """The whole program, for the backend of that name."""
+        return "\n".join([*target.header(name), *self.lines])
+
+    def check(self, name: str, backend: Any) -> None:
+        """Run it on a backend and on the reference, and compare.
+
+        Args:
+            name: how the backend was asked for, see `target.load`.
+            backend: the backend.
+
+        Raises:
+            AssertionError: they differ. It says the program, the numbers and, if
+                it can be told, the bug that they look like.
+        """
+        __tracebackhide__ = True
+        right = self.outcome(rustygrad.get_backend("python"))
+        try:
+            got: Outcome | None = self.outcome(backend)
+            problems = self._differences(backend, got, right)
+        except Exception as error:
+            got, problems = None, [f"it raises {type(error).__name__}: {error}"]
+        if problems:
+            from .hints import hint  # costs time, and only a failure needs it
+
+            indented = "\n".join(f"    {line}" for line in self.source(name).split("\n"))
+            found = "\n".join(f"    {problem}" for problem in problems)
+            raise AssertionError(
+                f"{problems[0]}\n\nThis program differs from the reference:\n\n{indented}\n\n"
+                f"{found}\n\n{hint(self, got)}"
+            )
+
+    def _differences(self, backend: Any, got: Any, right: Outcome) -> list[str]:
+        ulps = getattr(getattr(backend, "numerics", None), "ulps", 0)
+        if ulps:
+            return local.problems(self.run(backend), self.names, ulps)
+        judge = Judge(0)
+        return [
+            f"{what} is {shown(got[what])} and should be {number!r}"
+            for what, number in right.items()
+            if not judge.same(got[what], number)
+        ]
