@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import rustygrad
+
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
-
-import rustygrad
 
 project = "rustygrad"
 author = "the rustygrad authors"

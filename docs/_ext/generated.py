@@ -38,6 +38,7 @@ def write_all(target: Path) -> None:
     """Write every page, and leave a file alone whose content is the same."""
     target.mkdir(exist_ok=True)
     pages = {"ops": op_table, "hookspecs": hooks, "errors": error_tree, "cli": command_line}
+    pages["more"] = more_pages
     for name, page in pages.items():
         path, text = target / f"{name}.md", "\n".join(page()) + "\n"
         if not path.exists() or path.read_text(encoding="utf-8") != text:
@@ -71,13 +72,13 @@ def _op_rows(rows: list[ops.Op]) -> Iterator[str]:
     for op in rows:
         yield (
             f"| [{op.name}](#op-{op.name}) | {_code(op.symbol)} | {_arity(op)} "
-            f"| {_code(op.formula)} | {_domain(op)} | {op.kinks.partition(',')[0] or '–'} |"
+            f"| {_code(op.formula)} | {_domain(op)} | {op.kinks.partition(',')[0] or '-'} |"
         )
 
 
 def _arity(op: ops.Op) -> str:
-    count = "1 or more" if op.arity is None else str(op.arity)
-    return f"{count}, and the constant `n`" if op.attribute else count
+    count = "any" if op.arity is None else str(op.arity)
+    return f"{count} and `n`" if op.attribute else count
 
 
 def _op_notes(op: ops.Op) -> Iterator[str]:
@@ -103,7 +104,7 @@ def _domain(op: ops.Op) -> str:
         for name, (low, high) in zip(names, intervals, strict=True)
         if (low, high) != (-math.inf, math.inf)
     ]
-    return ", ".join(limits) or "all numbers"
+    return ", ".join(limits) or "all"
 
 
 def _op_sources() -> dict[str, list[str]]:
@@ -198,6 +199,15 @@ def _help(command: str) -> str:
         capture_output=True, encoding="utf-8", env=environment, check=True, timeout=60,
     )  # fmt: skip
     return "\n".join(line.rstrip() for line in done.stdout.strip("\n").splitlines())
+
+
+# --- pages that others write ------------------------------------------------------------
+
+
+def more_pages() -> Iterator[str]:
+    """A table of contents of generated pages that may be missing, such as the mutants."""
+    if (TARGET.parent / "reference" / "mutants.md").exists():
+        yield "```{toctree}\n:maxdepth: 1\n:caption: The conformance suite\n\nmutants\n```"
 
 
 # --- Markdown ----------------------------------------------------------------------

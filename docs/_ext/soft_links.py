@@ -20,6 +20,7 @@ class SoftRole(PyXRefRole):
     def process_link(
         self, env: Any, refnode: Element, has_explicit_title: bool, title: str, target: str
     ) -> tuple[str, str]:
+        """Look the name up as any Python object."""
         refnode["soft"] = True
         refnode["refdomain"], refnode["reftype"] = "py", "obj"
         return super().process_link(env, refnode, has_explicit_title, title, target)
