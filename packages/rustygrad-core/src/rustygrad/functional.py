@@ -312,8 +312,8 @@ class Custom:
 
     def _gradients(self, g: float, out: float, *operands: float) -> tuple[float, ...]:
         grads = self.vjp(g, out, *operands)
-        if as_number(grads) is not None or not hasattr(grads, "__iter__"):
-            grads = (grads,)
+        single = as_number(grads) is not None or not hasattr(grads, "__iter__")
+        grads = (grads,) if single else tuple(grads)
         if len(grads) != len(operands):
             raise LengthError(
                 f"the vjp of {self.name!r} gave {len(grads)} gradients for {len(operands)} operands"

@@ -1,0 +1,248 @@
+"""no_grad, anomaly, scopes; threads and tasks each have their own."""
+
+import asyncio
+import inspect
+import math
+import threading
+
+import pytest
+import rustygrad
+from rustygrad import modes
+from rustygrad.errors import AnomalyError
+from rustygrad.ops import LEAF
+from rustygrad.reference import Value
+
+
+def line(further=0):
+    """The place of the caller, or so many lines further, as messages name it."""
+    frame = inspect.currentframe().f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno + further}"
+
+
+# --- no_grad ---
+
+
+def test_no_grad_gives_leaves_without_a_history():
+    w = Value(3.0)
+    with rustygrad.no_grad():
+        y = (w * w + 1) ** 2
+    assert (y.data, y._prev, y._op, y._rule, y._role) == (100.0, (), "", LEAF, "input")
+
+
+def test_no_grad_ends_with_its_block_even_after_an_exception():
+    w = Value(3.0)
+    with pytest.raises(ZeroDivisionError), rustygrad.no_grad():
+        raise ZeroDivisionError
+    assert (w * w)._prev == (w, w)
+
+
+def test_no_grad_covers_custom_operations_and_modules():
+    model = rustygrad.MLP(1, [2, 1], backend="python")
+    double = rustygrad.custom(lambda x: 2 * x, lambda g, out, x: 2 * g)
+    with rustygrad.no_grad():
+        assert double(model([1.0]))._prev == ()
+
+
+def test_no_grad_works_as_a_decorator_in_the_mode_of_the_call():
+    @rustygrad.no_grad()
+    def log(x):
+        return x.log()
+
+    assert log(Value(1.0))._prev == ()
+    with rustygrad.anomaly(), pytest.raises(AnomalyError):
+        log(Value(0.0))
+
+
+def test_a_context_made_early_has_the_mode_of_where_it_is_entered():
+    quiet = rustygrad.no_grad()
+    with rustygrad.anomaly(), quiet, pytest.raises(AnomalyError):
+        Value(0.0).log()
+
+
+# --- anomaly ---
+
+
+def test_anomaly_names_the_operation_its_operands_and_the_line():
+    zero = Value(0.0)
+    with rustygrad.anomaly(), pytest.raises(AnomalyError) as caught:
+        zero.log()
+    where = line(-1)
+    assert str(caught.value) == (
+        f"log(0.0) gave -inf at {where}. "
+        "Its operands are finite: keep them inside the domain of 'log'."
+    )
+
+
+def test_anomaly_names_the_users_line_through_the_library():
+    with rustygrad.anomaly(), pytest.raises(AnomalyError) as caught:
+        rustygrad.softmax([Value(1e308), Value(-1e308)])
+    where = line(-1)
+    assert f"-(-1e+308, 1e+308) gave -inf at {where}." in str(caught.value)
+
+
+def test_anomaly_names_the_line_inside_a_users_module():
+    class Bad(rustygrad.Module):
+        def forward(self, x):
+            self.where = line(+1)
+            return 1 / x
+
+    bad = Bad()
+    with rustygrad.anomaly(), pytest.raises(AnomalyError) as caught:
+        bad(Value(0.0))
+    assert str(caught.value).startswith(f"/(1.0, 0.0) gave inf at {bad.where}. ")
+
+
+def test_anomaly_lets_pass_what_was_not_finite_before():
+    with rustygrad.anomaly():
+        assert math.isnan((Value(math.nan) + 1).data)
+        assert (Value(math.inf) * 2).data == math.inf
+
+
+def test_anomaly_names_the_operation_whose_gradient_is_not_finite_and_where_it_was_made():
+    zero = Value(0.0)
+    with rustygrad.anomaly():
+        where = line(+1)
+        root = zero.sqrt()
+        with pytest.raises(AnomalyError) as caught:
+            (root * 1.0).backward()
+    assert str(caught.value) == (
+        f"backward through sqrt(0.0), made at {where}, "
+        "gave operand 0 the gradient inf, of an incoming gradient of 1.0. "
+        "Its operands are finite: keep them where 'sqrt' has a derivative."
+    )
+
+
+def test_anomaly_in_backward_of_a_graph_made_outside():
+    root = Value(0.0).sqrt()
+    with rustygrad.anomaly(), pytest.raises(AnomalyError) as caught:
+        root.backward()
+    assert "made at a line outside anomaly(), " in str(caught.value)
+
+
+def test_anomaly_names_the_operand_that_got_the_gradient():
+    x, y = Value(1.0), Value(1e-200)
+    root = x / y
+    with rustygrad.anomaly(), pytest.raises(AnomalyError) as caught:
+        root.backward()
+    assert "backward through /(1.0, 1e-200)" in str(caught.value)
+    assert "gave operand 1 the gradient -inf, of an incoming gradient of 1.0." in str(caught.value)
+
+
+def test_anomaly_accepts_a_gradient_that_was_not_finite_before():
+    a = Value(2.0)
+    with rustygrad.anomaly():
+        (a * 3).backward(math.inf)
+    assert a.grad == math.inf
+
+
+def test_anomaly_leaves_gradients_as_they_are_without_it():
+    a, b = Value(2.0), Value(2.0)
+    (a * a / 3).backward()
+    with rustygrad.anomaly():
+        (b * b / 3).backward()
+    assert a.grad == b.grad
+
+
+def test_anomaly_inside_no_grad_still_raises():
+    with rustygrad.no_grad(), rustygrad.anomaly(), pytest.raises(AnomalyError):
+        Value(0.0).log()
+    with rustygrad.anomaly(), rustygrad.no_grad(), pytest.raises(AnomalyError):
+        Value(0.0).log()
+
+
+def test_anomaly_names_a_custom_operation():
+    bad = rustygrad.custom(lambda x: math.inf, lambda g, out, x: g, "bad")
+    with rustygrad.anomaly(), pytest.raises(AnomalyError, match=r"^bad\(1\.0\) gave inf at "):
+        bad(Value(1.0))
+
+
+def test_the_line_skips_the_packages_it_is_told_to():
+    source = "from rustygrad.modes import user_line\ndef ask(): return user_line('engine')\n"
+    engine = {"__name__": "engine.parts"}
+    exec(compile(source, "engine.py", "exec"), engine)
+    assert engine["ask"]() == line()
+
+
+def test_a_package_whose_name_begins_alike_is_a_users():
+    source = "from rustygrad.modes import user_line\ndef ask(): return user_line()\n"
+    mine = {"__name__": "rustygradient"}
+    exec(compile(source, "mine.py", "exec"), mine)
+    assert mine["ask"]() == "mine.py:2"
+
+
+def test_where_all_frames_are_the_librarys_the_outermost_is_named():
+    found = []
+    source = "from rustygrad.modes import user_line\nfound.append(user_line('threading'))\n"
+    inside = {"__name__": "rustygrad.x", "found": found}
+    thread = threading.Thread(target=exec, args=(compile(source, "x.py", "exec"), inside))
+    thread.start()
+    thread.join()
+    assert "threading.py:" in found[0]
+
+
+# --- modes ---
+
+
+def test_a_mode_is_always_the_same_object():
+    assert modes.mode(3, False, True) is modes.mode(3, False, True)
+    assert modes.mode(0, True, False) is modes.PLAIN
+
+
+def test_only_anomaly_and_no_grad_are_special():
+    assert not modes.mode(5, True, False).special
+    assert modes.mode(0, False, False).special
+    assert modes.mode(0, True, True).special
+
+
+def test_a_thread_starts_in_the_plain_mode():
+    seen = []
+    with rustygrad.no_grad(), rustygrad.anomaly():
+        thread = threading.Thread(target=lambda: seen.append(modes.current.get()))
+        thread.start()
+        thread.join()
+    assert seen == [modes.PLAIN]
+
+
+def test_each_task_has_its_own_mode():
+    w = Value(2.0)
+
+    async def quiet():
+        with rustygrad.no_grad():
+            await asyncio.sleep(0)
+            return (w * w)._prev
+
+    async def loud():
+        await asyncio.sleep(0)
+        return (w * w)._prev
+
+    async def both():
+        return await asyncio.gather(quiet(), loud())
+
+    assert asyncio.run(both()) == [(), (w, w)]
+
+
+# --- scopes ---
+
+
+def test_a_scope_number_stands_for_a_path():
+    number = modes.scope_id("some.path")
+    assert modes.scope_id("some.path") == number
+    assert modes.scope_path(number) == "some.path"
+    assert modes.scope_path(0) == ""
+
+
+def test_threads_agree_on_scope_numbers():
+    numbers = []
+    barrier = threading.Barrier(8)
+
+    def ask():
+        barrier.wait()
+        numbers.append([modes.scope_id(f"raced.{i}") for i in range(200)])
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(row == numbers[0] for row in numbers)
+    assert [modes.scope_path(n) for n in numbers[0]] == [f"raced.{i}" for i in range(200)]
