@@ -29,9 +29,9 @@ extensions = [
     "soft_links",  # docs/_ext/soft_links.py
 ]
 exclude_patterns = ["_build", "_generated", "requirements.txt"]
-myst_enable_extensions = ["colon_fence", "deflist", "smartquotes"]
+myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
-smartquotes_action = "qe"
+smartquotes_action = "De"  # dashes and ellipses; quotes often quote code
 nitpicky = True
 # Names from outside this project: nothing to link to without a network.
 nitpick_ignore_regex = [("py:.*", r"(?!rustygrad\b).*")]
@@ -42,7 +42,7 @@ add_module_names = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_class_signature = "mixed"
-autodoc_default_options = {"members": True, "show-inheritance": False}
+autodoc_default_options = {"members": True}
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
