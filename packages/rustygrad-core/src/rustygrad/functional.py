@@ -2,6 +2,10 @@
 
 The reductions take any iterable and make one node, however many operands there
 are. Given numbers alone, a function makes a Value of the selected backend.
+
+All of them raise `ConversionError` for an operand that is neither a Value nor a
+real number, and `MixedBackendsError` for Values of two backends. Numbers never
+raise: what has no finite result is inf or nan, as IEEE 754 has it.
 """
 
 from __future__ import annotations
@@ -77,17 +81,17 @@ def _some(values: Any, function: str) -> list[Any]:
 
 
 def relu(x: Any) -> Any:
-    """max(x, 0); its derivative at 0 is 0."""
+    """max(x, 0), from 0 up; its derivative at 0 is 0, and nan stays nan."""
     return _apply(ops.RELU, (x,))
 
 
 def tanh(x: Any) -> Any:
-    """The hyperbolic tangent."""
+    """The hyperbolic tangent, from -1 to 1."""
     return _apply(ops.TANH, (x,))
 
 
 def sigmoid(x: Any) -> Any:
-    """1 / (1 + exp(-x)), without overflow."""
+    """1 / (1 + exp(-x)), from 0 to 1, without overflow."""
     return _apply(ops.SIGMOID, (x,))
 
 
@@ -107,12 +111,12 @@ def sqrt(x: Any) -> Any:
 
 
 def sin(x: Any) -> Any:
-    """The sine of an angle in radians."""
+    """The sine of an angle in radians, from -1 to 1; nan of an infinite one."""
     return _apply(ops.SIN, (x,))
 
 
 def cos(x: Any) -> Any:
-    """The cosine of an angle in radians."""
+    """The cosine of an angle in radians, from -1 to 1; nan of an infinite one."""
     return _apply(ops.COS, (x,))
 
 
@@ -179,6 +183,9 @@ def minimum(*values: Any) -> Any:
 def logsumexp(values: Iterable[Any]) -> Any:
     """log(exp(x0) + exp(x1) + ...), computed from the largest so that nothing overflows.
 
+    It is ``m + log(exp(x0 - m) + exp(x1 - m) + ...)`` with m the largest (Blanchard,
+    Higham & Higham 2021, "Accurately computing the log-sum-exp and softmax functions").
+
     Raises:
         LengthError: there are no values.
     """
@@ -200,7 +207,7 @@ def where(condition: Any, x: Any, y: Any) -> Any:
 
 
 def softmax(values: Iterable[Any]) -> list[Any]:
-    """exp(x) / (exp(x0) + exp(x1) + ...) for each x; they add up to 1.
+    """exp(x) / (exp(x0) + exp(x1) + ...) for each x, from 0 to 1; they add up to 1.
 
     Raises:
         LengthError: there are no values.
@@ -209,7 +216,7 @@ def softmax(values: Iterable[Any]) -> list[Any]:
 
 
 def log_softmax(values: Iterable[Any]) -> list[Any]:
-    """The logarithm of `softmax`, x - logsumexp(values), exact where softmax underflows.
+    """The logarithm of `softmax`, ``x - logsumexp(values)``, finite where softmax underflows.
 
     Raises:
         LengthError: there are no values.
@@ -239,7 +246,7 @@ def cross_entropy(logits: Iterable[Any], target: int) -> Any:
 
 
 def hinge(scores: Iterable[Any], targets: Iterable[Any]) -> Any:
-    """The max-margin loss, the mean of max(0, 1 - target * score).
+    """The max-margin loss (Cortes & Vapnik 1995), the mean of max(0, 1 - target * score).
 
     Args:
         scores: one a sample.

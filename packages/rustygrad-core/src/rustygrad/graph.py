@@ -304,7 +304,7 @@ class Graph(Sequence[Node]):
         return ""
 
     def evaluate(self, overrides: Mapping[int, float] | None = None) -> array[float]:
-        """Compute every node again, and return the data column.
+        """Compute every node again, and return the data column: one float a node.
 
         Args:
             overrides: new numbers for leaves, by index.

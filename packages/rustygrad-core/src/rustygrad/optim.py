@@ -165,7 +165,7 @@ class AdamW(Adam):
 
 
 def clip_grad_norm(parameters: Iterable[Any], max_norm: float) -> float:
-    """Scale the gradients so that their 2-norm is at most `max_norm`.
+    """Scale the gradients so that their 2-norm is at most `max_norm` (Pascanu et al. 2013).
 
     They are scaled by ``max_norm / (norm + 1e-6)`` if that is below 1, as
     PyTorch does; a norm that is nan leaves them alone.

@@ -74,7 +74,11 @@ class Offer:
         self._loading = False
 
     def load(self) -> Any:
-        """What the factory makes, made once; what it raised is raised again."""
+        """What the factory makes, made once; what it raised is raised again.
+
+        Raises:
+            PluginError: the factory asks for what it is about to make.
+        """
         with self._lock:
             if self._loading:  # asked for by its own factory
                 raise PluginError(f"the {self.kind} {self.name!r} is still being loaded")

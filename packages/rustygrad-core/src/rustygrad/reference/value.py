@@ -193,15 +193,15 @@ class Value:
         return _unary(ops.ABS, self)
 
     def relu(self) -> Value:
-        """max(self, 0); its derivative at 0 is 0."""
+        """max(self, 0), from 0 up; its derivative at 0 is 0."""
         return _unary(ops.RELU, self)
 
     def tanh(self) -> Value:
-        """The hyperbolic tangent."""
+        """The hyperbolic tangent, from -1 to 1."""
         return _unary(ops.TANH, self)
 
     def sigmoid(self) -> Value:
-        """1 / (1 + exp(-self)), without overflow."""
+        """1 / (1 + exp(-self)), from 0 to 1, without overflow."""
         return _unary(ops.SIGMOID, self)
 
     def exp(self) -> Value:
@@ -217,11 +217,11 @@ class Value:
         return _unary(ops.SQRT, self)
 
     def sin(self) -> Value:
-        """The sine of an angle in radians."""
+        """The sine of an angle in radians, from -1 to 1; nan of an infinite one."""
         return _unary(ops.SIN, self)
 
     def cos(self) -> Value:
-        """The cosine of an angle in radians."""
+        """The cosine of an angle in radians, from -1 to 1; nan of an infinite one."""
         return _unary(ops.COS, self)
 
     # --- comparisons look at the data; == and hash are identity ---
