@@ -30,9 +30,18 @@ def _as_code(app: Sphinx, env: Any, node: Element, content: Element) -> Element 
     return nodes.literal("", content.astext()) if node.get("soft") else None
 
 
+def _without_signature(
+    app: Sphinx, what: str, name: str, item: Any, options: Any, signature: str, returns: str
+) -> tuple[str, str] | None:
+    """A protocol without an `__init__` of its own has none to show."""
+    bare = what == "class" and signature == "(*args, **kwargs)"
+    return ("", returns) if bare else None
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the role, and the language of blocks that show what a program prints."""
     app.add_role("soft", SoftRole())
     app.add_lexer("output", TextLexer)
     app.connect("missing-reference", _as_code)
+    app.connect("autodoc-process-signature", _without_signature)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

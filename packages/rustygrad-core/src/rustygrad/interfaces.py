@@ -104,7 +104,7 @@ class Value(Protocol):
     label: str
     _backward: Callable[[], Any]
     _role: str
-    """What a leaf is: 'input', 'constant' or 'parameter'. Core sets the last on what modules own."""
+    """What a leaf is, 'input', 'constant' or 'parameter'. Core sets the last on what modules own."""
 
     def __init__(
         self, data: Any, _children: Iterable[Any] = (), _op: str = "", label: str = ""
@@ -136,7 +136,7 @@ class Backend(Protocol):
     """The name it is selected by."""
 
     numerics: Numerics
-    """What it promises: `exact`, or `ulp(n)`."""
+    """Its promise, `exact` or `ulp(n)`."""
 
     Value: type[Any]
     """Its class of Values; ``Value._backend`` is this object."""

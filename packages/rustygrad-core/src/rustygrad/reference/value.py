@@ -100,8 +100,8 @@ class Value:
     def _set_grad(self, grad: Any) -> None:
         self._grad = 0.0 if grad is None else as_float(grad)
 
-    data = property(attrgetter("_data"), _set_data)
-    grad = property(attrgetter("_grad"), _set_grad)
+    data = property(attrgetter("_data"), _set_data, doc="The number, a float. Writable.")
+    grad = property(attrgetter("_grad"), _set_grad, doc="The gradient, a float. Writable.")
 
     @property
     def _op(self) -> str:
