@@ -18,10 +18,12 @@ import textwrap
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rustygrad import errors, hookspecs, interfaces, ops
-from sphinx.application import Sphinx
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 _SECTIONS = ("Args:", "Raises:", "Returns:")
 _ARGUMENT = re.compile(r" {4}(\w+): (.*)")
