@@ -174,7 +174,7 @@ def test_where_all_frames_are_the_librarys_the_outermost_is_named():
     found = []
     source = "from rustygrad.modes import user_line\nfound.append(user_line('threading'))\n"
     inside = {"__name__": "rustygrad.x", "found": found}
-    thread = threading.Thread(target=exec, args=(compile(source, "x.py", "exec"), inside))
+    thread = threading.Thread(target=exec, args=(compile(source, "<x>", "exec"), inside))
     thread.start()
     thread.join()
     assert "threading.py:" in found[0]

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import pytest
 from rustygrad.errors import ConversionError, MixedBackendsError
+from rustygrad.ops import POW, SUM
 from rustygrad.reference import Value, value
 
 np = pytest.importorskip("numpy")
@@ -357,3 +358,17 @@ def test_apply_refuses_what_is_neither_value_nor_number():
     assert str(caught.value) == (
         "an operand is a Value or a real number, not None: pass 0.0 for nothing"
     )
+
+
+def test_apply_makes_the_node_of_any_operation():
+    a = Value(3.0)
+    node = value.apply(POW, (a,), 2.0)
+    assert (node.data, node._op, node._prev) == (9.0, "**2", (a,))
+    assert value.apply(SUM, (a, 1, Named(2.0, "b"))).data == 6.0
+
+
+def test_only_a_leaf_has_a_role():
+    a = Value(3.0)
+    node = a * 2
+    node._role = a._role = "parameter"
+    assert (node._role, a._role) == ("", "parameter")

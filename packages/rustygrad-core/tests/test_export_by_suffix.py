@@ -1,0 +1,61 @@
+import pytest
+import rustygrad
+from rustygrad import Graph, export
+from rustygrad.errors import ArgumentError, GraphError, UnknownNameError
+from rustygrad.plugins import Offer
+from rustygrad.reference import Value
+
+
+class TextExporter:
+    name = "txt"
+
+    def export(self, graph, stream, *, title=""):
+        stream.write(f"{title}{len(graph)}".encode())
+
+
+@pytest.fixture
+def _text(nothing_selected):
+    plugin = nothing_selected.plugins[0]
+    nothing_selected.offers.append(Offer("exporter", "txt", plugin, TextExporter, None))
+
+
+@pytest.mark.usefixtures("_text")
+def test_the_suffix_picks_the_exporter(tmp_path):
+    path = export(Value(1.0) + 2, tmp_path / "g.TXT", title="nodes: ")
+    assert path == tmp_path / "g.TXT"
+    assert path.read_text() == "nodes: 3"
+
+
+@pytest.mark.usefixtures("_text")
+def test_a_graph_is_exported_as_it_is(tmp_path):
+    path = export(Graph.capture(Value(1.0)), str(tmp_path / "g.txt"))
+    assert path.read_text() == "1"
+
+
+@pytest.mark.usefixtures("_text")
+def test_an_option_that_the_exporter_has_not_leaves_no_file(tmp_path):
+    with pytest.raises(TypeError):
+        export(Value(1.0), tmp_path / "g.txt", colour="red")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("_text")
+def test_something_else_than_a_value_is_refused(tmp_path):
+    with pytest.raises(GraphError) as caught:
+        export(3.0, tmp_path / "g.txt")
+    assert str(caught.value) == "Graph.capture() takes Values, not 3.0"
+
+
+def test_a_path_without_a_suffix_is_refused():
+    with pytest.raises(ArgumentError) as caught:
+        rustygrad.export(Value(1.0), "graph")
+    assert str(caught.value) == "'graph' has no suffix to pick an exporter by, such as '.dot'"
+
+
+@pytest.mark.usefixtures("_text")
+def test_an_unknown_suffix_is_refused():
+    with pytest.raises(UnknownNameError) as caught:
+        export(Value(1.0), "g.tex")
+    assert str(caught.value) == (
+        "get_exporter('tex'): no such exporter. Installed: 'txt'. Did you mean 'txt'?"
+    )
