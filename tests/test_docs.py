@@ -39,6 +39,14 @@ def test_a_block_is_of_a_kind_that_is_run_or_known_not_to_be(page):
 
 
 @EACH_PAGE
+def test_a_page_with_blocks_to_run_is_run(page):
+    runner = (DOCS / "_ext" / "snippets.py").read_text(encoding="utf-8")
+    patterns = re.findall(r'"([^"]+)"', re.search(r"patterns=\[(.*)\]", runner)[1])
+    if {"python", "output", "console"} & set(fences(page.read_text(encoding="utf-8"))):
+        assert any(page in ROOT.glob(pattern) for pattern in patterns)
+
+
+@EACH_PAGE
 def test_what_a_page_links_to_exists(page):
     text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
     for target in re.findall(r"\]\(([^)\s]+)\)", text):

@@ -198,8 +198,8 @@ def _install(page: Page, folder: str) -> str:
 pytest_collect_file = Sybil(
     parsers=[python_blocks, output_blocks, file_blocks, console_blocks],
     path=str(ROOT),
-    patterns=["README.md", "docs/**/*.md", "packages/*/README.md"],
-    excludes=["docs/_build/**", "docs/_generated/**"],
+    patterns=["README.md", "docs/*.md", "docs/*/*.md", "packages/*/README.md"],
+    excludes=["docs/_*/*.md"],
     setup=_open,
     teardown=_close,
 ).pytest()
