@@ -117,6 +117,16 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHON)
+def docs(session: nox.Session) -> None:
+    """Build the documentation, warnings as errors, and run all code in it and in the READMEs."""
+    _install(session, "-r", "docs/requirements.txt")
+    html = ["-n", "-W", "--keep-going", "-q", "-b", "html", "docs", "docs/_build/html"]
+    session.run("sphinx-build", *html)
+    readmes = ["README.md", *(f"{p}/README.md" for p in PACKAGES)]
+    session.run("python", "-m", "pytest", *(session.posargs or ["docs", *readmes]))
+
+
+@nox.session(python=PYTHON)
 def examples(session: nox.Session) -> None:
     """Run the examples and check what they print."""
     _install(session, *TEST_TOOLS)

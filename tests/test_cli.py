@@ -65,9 +65,7 @@ def test_backends_shows_the_table_and_fails_where_the_selected_one_is_unknown():
 
 
 def test_backends_shows_a_plugin_that_was_left_out(monkeypatch):
-    broken = selection.BackendStatus(
-        "plugin", "bad", rustygrad_plugin("bad-dist"), "broken", "boom"
-    )
+    broken = selection.OfferStatus("plugin", "bad", rustygrad_plugin("bad-dist"), "broken", "boom")
     monkeypatch.setattr("rustygrad.cli.backends.installed", lambda kind="backend": [broken])
     assert "boom" in invoke("backends").output
 

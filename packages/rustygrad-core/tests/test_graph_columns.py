@@ -138,7 +138,7 @@ def test_a_node_prints_its_scope_and_an_opaque_node_its_name():
 
 
 def test_a_graph_says_how_large_it_is():
-    assert repr(small()) == ("<Graph of 6 nodes: 2 inputs, 1 constants, 0 parameters, outputs [5]>")
+    assert repr(small()) == ("<Graph of 6 nodes: 2 inputs, 1 constant, 0 parameters, outputs [5]>")
 
 
 # --- a sequence ---

@@ -250,8 +250,9 @@ class Graph(Sequence[Node]):
         return [Node(self, i) for i, number in enumerate(self.role) if number == wanted]
 
     def __repr__(self) -> str:
-        counts = [f"{len(self.leaves(role))} {role}s" for role in ROLES[1:]]
-        return f"<Graph of {len(self)} nodes: {', '.join(counts)}, outputs {list(self.outputs)}>"
+        counts = [(len(self.leaves(role)), role) for role in ROLES[1:]]
+        leaves = ", ".join(f"{count} {role}{'s' * (count != 1)}" for count, role in counts)
+        return f"<Graph of {len(self)} nodes: {leaves}, outputs {list(self.outputs)}>"
 
     def __str__(self) -> str:
         lines = [node._line() for node in self]
@@ -353,9 +354,11 @@ class Graph(Sequence[Node]):
             refs.append(ref)
         return builder.build([refs[i].index for i in self.outputs])
 
-    def differentiate(self, wrt: Sequence[int | Node], **options: Any) -> Graph:
-        """See `rustygrad.graph.differentiate`."""
-        return differentiate(self, wrt, **options)
+    def differentiate(
+        self, wrt: Sequence[int | Node], *, of: int | Node | None = None, seed: float = 1.0
+    ) -> Graph:
+        """The graph with its derivatives written out; see `rustygrad.differentiate`."""
+        return differentiate(self, wrt, of=of, seed=seed)
 
     # --- saved and loaded ---
 

@@ -26,7 +26,7 @@ from .errors import (
 from .plugins import KINDS, Offer, normalise, registry
 
 __all__ = [
-    "BackendStatus",
+    "OfferStatus",
     "backends",
     "convert",
     "get_backend",
@@ -254,7 +254,7 @@ def _duplicate(kind: str, choice: _Choice, offers: list[Offer]) -> str:
 # --- the state of it --------------------------------------------------------
 
 
-class BackendStatus:
+class OfferStatus:
     """One line of what is installed.
 
     Attributes:
@@ -281,7 +281,7 @@ class BackendStatus:
         return f"<{self.kind} {self.name!r} of {self.distribution} {self.version}, {self.status}{reason}>"
 
 
-def backends(kind: str = "backend") -> list[BackendStatus]:
+def backends(kind: str = "backend") -> list[OfferStatus]:
     """Every offer of a kind, and every plugin that was left out, with the reason.
 
     Args:
@@ -310,8 +310,8 @@ def backends(kind: str = "backend") -> list[BackendStatus]:
             status, reason = "selected", why
         else:
             status, reason = ("loaded" if offer.loaded is not None else "installed"), ""
-        lines.append(BackendStatus(kind, offer.name, offer.plugin, status, reason))
+        lines.append(OfferStatus(kind, offer.name, offer.plugin, status, reason))
     for plugin in registry().plugins:
         if plugin.reason:
-            lines.append(BackendStatus("plugin", plugin.name, plugin, "broken", plugin.reason))
+            lines.append(OfferStatus("plugin", plugin.name, plugin, "broken", plugin.reason))
     return lines

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..plugins import KINDS
-from ..selection import BackendStatus, get_backend
+from ..selection import OfferStatus, get_backend
 from ..selection import backends as installed
 
 __all__ = ["backends"]
@@ -29,7 +29,7 @@ def backends() -> None:
     get_backend()  # raises, with the reason, if it cannot be used
 
 
-def _table(rows: list[BackendStatus]) -> Table:
+def _table(rows: list[OfferStatus]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("kind", "name", "status", "distribution", "version"):
         table.add_column(column, no_wrap=True)
