@@ -1,0 +1,16 @@
+"""One of two plugins that offer the same name."""
+
+from types import SimpleNamespace
+
+from rustygrad.hookspecs import hookimpl
+from rustygrad.interfaces import API_VERSION, PluginInfo
+
+
+@hookimpl
+def rustygrad_register_backends(register):
+    register("twin", lambda: SimpleNamespace(name="twin", by="one"))
+
+
+@hookimpl
+def rustygrad_plugin_info():
+    return PluginInfo(api=API_VERSION, summary="twin one")
