@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 PACKAGES = Path(__file__).parents[1] / "packages"
+CACHES = {"__pycache__", ".mypy_cache", ".ruff_cache"}
 
 
 def sources(package: Path) -> set[str]:
@@ -17,7 +18,7 @@ def sources(package: Path) -> set[str]:
     return {
         path.relative_to(source).as_posix()
         for path in source.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and not CACHES & {*path.parts}
     }
 
 

@@ -9,11 +9,11 @@ import sys
 import venv
 from pathlib import Path
 
-folder, wheels = Path(sys.argv[1]), sys.argv[2:]
+folder = Path(sys.argv[1]).absolute()
+wheels = [str(Path(name).absolute()) for name in sys.argv[2:]]
 venv.create(folder, clear=True, with_pip=True)
 python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
 environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "RUSTYGRAD"))}
-environment["PYTHONWARNINGS"] = "error"
 
 PROGRAM = """
 import rustygrad
@@ -34,12 +34,13 @@ def run(*command: object) -> None:
 core = next(wheel for wheel in wheels if "rustygrad_core" in wheel)
 quiet = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
 run(python, *quiet, core)  # core alone first: it needs pluggy and nothing else
-run(python, "-c", "import rustygrad; print(rustygrad.MLP(2, [2, 1])([1.0, 2.0]))")
+run(python, "-W", "error", "-c", "import rustygrad; print(rustygrad.MLP(2, [2, 1])([1.0, 2.0]))")
 listed = subprocess.check_output([python, "-m", "pip", "list", "--format=freeze"], text=True)
 extra = {line.partition("==")[0] for line in listed.split()} - {"pip", "setuptools"}
 assert extra == {"rustygrad-core", "pluggy"}, extra
-run(python, *quiet, *wheels, f"{core}[cli]")
-run(python, "-c", PROGRAM)
-run(python, "-m", "rustygrad", "backends")
-run(python, "-m", "rustygrad", "train", "--steps", "2")
-run(python, "-m", "rustygrad", "conformance", "python", "-x", "-q")
+others = [wheel for wheel in wheels if wheel != core]
+run(python, *quiet, *others, f"{core}[cli]")
+run(python, "-W", "error", "-c", PROGRAM)
+run(python, "-W", "error", "-m", "rustygrad", "backends")
+run(python, "-W", "error", "-m", "rustygrad", "train", "--steps", "2")
+run(python, "-W", "error", "-m", "rustygrad", "conformance", "python", "-x", "-q")
