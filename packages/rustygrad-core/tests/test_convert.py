@@ -73,7 +73,7 @@ REFUSED = [
         np.array(["3"]),
         "an array of shape (1,): make one Value of each, list(map(Value, array.flat))",
     ),
-    (np.timedelta64(1), "an object of type 'timedelta64'"),
+    (np.timedelta64(1, "s"), "an object of type 'timedelta64'"),
     (np.datetime64("2026-11-23"), "an object of type 'datetime64'"),
     (object(), "an object of type 'object'"),
     (len, "an object of type 'builtin_function_or_method'"),

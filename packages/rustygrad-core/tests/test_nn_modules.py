@@ -324,6 +324,21 @@ def test_an_attribute_named_like_cores_own_is_no_obstacle():
     assert [name for name, _ in Owner().named_parameters()] == ["inner.w"]
 
 
+def test_a_users_attributes_are_left_alone():
+    class Mine(Module):
+        def __init__(self):
+            self._name, self._modes = "mine", ["train"]
+            self.inner = Neuron(1)
+            self.inner._name = "also mine"
+
+        def forward(self, x):
+            return self.inner(x)
+
+    mine = Mine()
+    mine([1.0])
+    assert (mine._name, mine._modes, mine.inner._name) == ("mine", ["train"], "also mine")
+
+
 # --- scopes ---
 
 

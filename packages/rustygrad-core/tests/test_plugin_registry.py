@@ -235,17 +235,18 @@ def test_threads_that_ask_at_once_get_one_registry(nothing_selected, monkeypatch
 
 
 def test_a_thread_that_waited_for_the_registry_gets_the_same(nothing_selected, monkeypatch):
-    monkeypatch.setattr(plugins, "_registry", None)
-    found = []
-    with plugins._lock:
-        thread = threading.Thread(target=lambda: found.append(plugins.registry()))
-        thread.start()
-        while not thread.is_alive():
+    class Waiting:
+        """A lock that is free once another thread has made the registry."""
+
+        def __enter__(self):
+            plugins._registry = nothing_selected
+
+        def __exit__(self, *error):
             pass
-        thread.join(0.05)  # it stands before the lock
-        mine = plugins.registry()
-    thread.join()
-    assert found == [mine]
+
+    monkeypatch.setattr(plugins, "_registry", None)
+    monkeypatch.setattr(plugins, "_lock", Waiting())
+    assert plugins.registry() is nothing_selected
 
 
 def test_a_plugin_that_uses_a_backend_while_it_is_found_is_left_out(nothing_selected, monkeypatch):

@@ -46,7 +46,7 @@ class Mode:
 
 
 @cache
-def mode(scope: int = 0, grad: bool = True, anomaly: bool = False) -> Mode:
+def mode(scope: int, grad: bool, anomaly: bool) -> Mode:
     """The mode of these attributes, always the same object."""
     return Mode(scope, grad, anomaly)
 

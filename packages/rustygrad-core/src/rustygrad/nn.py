@@ -29,13 +29,13 @@ class Module:
     ``layers.0.neurons.3``, which pictures and messages use.
     """
 
-    _modes: dict[Mode, Mode]
+    _scope_modes: dict[Mode, Mode]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run `forward`, in this module's scope."""
         outer = current.get()
         try:
-            inner = self._modes[outer]
+            inner = self._scope_modes[outer]
         except (AttributeError, KeyError):  # its first call in this mode
             inner = self._learn_mode(outer)
         token = current.set(inner)
@@ -121,24 +121,26 @@ class Module:
     def _learn_mode(self, outer: Mode) -> Mode:
         """The mode of calls that come from the mode `outer`: the same, in this module's scope."""
         for name, child in reversed([*_children(self)]):  # the first of two names holds
-            child.__dict__["_name"] = name
-            child.__dict__.pop("_modes", None)  # learned under another name
+            child.__dict__["_scope_name"] = name
+            child.__dict__.pop("_scope_modes", None)  # learned under another name
         self.named_parameters()  # marks them as parameters
-        steps = scope_path(outer.scope), self.__dict__.get("_name", "")
+        steps = scope_path(outer.scope), self.__dict__.get("_scope_name", "")
         scope = scope_id(".".join(filter(None, steps)))
-        modes: dict[Mode, Mode] = self.__dict__.setdefault("_modes", {})
+        modes: dict[Mode, Mode] = self.__dict__.setdefault("_scope_modes", {})
         modes[outer] = mode(scope, outer.grad, outer.anomaly)
         return modes[outer]
 
     def __getstate__(self) -> dict[str, Any]:
         """What was learned of scopes holds for one process, and stays out of pickles and copies."""
-        return {name: item for name, item in self.__dict__.items() if name != "_modes"}
+        return {name: item for name, item in self.__dict__.items() if name != "_scope_modes"}
 
 
 def _entries(holder: Any) -> Iterator[tuple[str, Any]]:
     """What a module, list, tuple or dict holds, by name."""
     if isinstance(holder, Module):
-        yield from ((k, v) for k, v in vars(holder).items() if k not in ("_modes", "_name"))
+        yield from (
+            (k, v) for k, v in vars(holder).items() if k not in ("_scope_modes", "_scope_name")
+        )
     elif isinstance(holder, (list, tuple)):
         yield from ((str(i), item) for i, item in enumerate(holder))
     elif isinstance(holder, dict):
