@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from types import CodeType, ModuleType
 from typing import Any, Final
 
+from rustygrad import modes
 from rustygrad.ops import Op
 
 __all__ = ["Engine", "loopback", "other"]
@@ -48,7 +49,6 @@ class Engine:
     """
 
     def __init__(self, name: str) -> None:
-        # Frames of modules named rustygrad... count as the library's, which anomaly() skips.
         self.package = f"rustygrad_copy_{name.replace('-', '_').replace('.', '_')}"
         root = self._module("", is_package=True)
         for shared in _SHARED:
@@ -70,6 +70,7 @@ class Engine:
         self.Value: Any = reference.Value
         self.backend.name = name
         self._translate()
+        self._hide()
 
     def _module(self, name: str, is_package: bool = False) -> ModuleType:
         full = f"{self.package}.{name}" if name else self.package
@@ -79,6 +80,14 @@ class Engine:
             module.__path__ = []
         sys.modules[full] = module
         return module
+
+    def _hide(self) -> None:
+        """Let `anomaly` skip this package's frames, those of a bug that wraps a function."""
+
+        def user_line(*engines: str) -> str:
+            return modes.user_line("rustygrad_conformance", *engines)
+
+        self.value.user_line = self.sweep.user_line = user_line
 
     def _translate(self) -> None:
         """Let `Backend.apply` take core's rows, and use its own of the same names."""

@@ -47,9 +47,9 @@ class Judge:
         """Whether a number will do."""
         if type(got) is not float:
             return False
-        if bits(got) == bits(right):
-            return True
-        return ulps_between(got, right) <= self.ulps
+        if self.ulps:
+            return ulps_between(got, right) <= self.ulps
+        return bits(got) == bits(right)  # no distance: 0.0 and -0.0 are none apart, and differ
 
     def __call__(self, got: Any, right: float, what: str = "it") -> None:
         """Fail unless a number will do.

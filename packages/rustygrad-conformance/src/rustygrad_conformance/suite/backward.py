@@ -76,54 +76,7 @@ def test_gradients_at_kinks_ties_and_limits(value: Any, judge: Any, corner: str)
         judge(leaves[name].grad, right, f"{name}.grad of {text}")
 
 
-@pytest.mark.parametrize("name", OPS)
-def test_gradients_have_the_reference_bits(backend: Any, judge: Any, check: Any, name: str) -> None:
-    op = OPS[name]
-    for operands, attribute in cases.points(op):
-        leaves = [backend.Value(x) for x in operands]
-        out = backend.apply(op, leaves, attribute)
-        out.backward(1.5)
-        arguments = operands if attribute is None else (*operands, attribute)
-        found = op.vjp(1.5, out.data, *arguments)
-        grads = (found,) if op.arity == 1 else found
-        for i, (leaf, grad) in enumerate(zip(leaves, grads, strict=True)):
-            if not judge.same(leaf.grad, 0.0 + grad):
-                check(cases.program(op, operands, attribute))
-                judge(leaf.grad, 0.0 + grad, f"{name}{arguments}, gradient of operand {i}")
-
-
-@pytest.mark.parametrize("name", [name for name, op in OPS.items() if op.arity != 1])
-def test_a_leaf_used_twice_in_one_node_adds_both_gradients(
-    backend: Any, reference: Any, name: str
-) -> None:
-    op = OPS[name]
-    judge = Judge(backend.numerics.ulps * 8)
-    for x in (0.75, -1.5, 3.0):
-        found = []
-        for engine in (backend, reference):
-            a = engine.Value(x)
-            engine.apply(op, [a] * (op.arity or 4)).backward()
-            found.append(a.grad)
-        judge(found[0], found[1], f"gradient of {x} as every operand of {name}")
-
-
 # --- many nodes -------------------------------------------------------------
-
-
-def test_micrograds_example_gives_24_7041(value: Any, judge: Any) -> None:
-    a, b = value(-4.0), value(2.0)
-    c = a + b
-    d = a * b + b**3
-    c += c + 1
-    c += 1 + c + (-a)
-    d += d * 2 + (b + a).relu()
-    d += 3 * d + (b - a).relu()
-    e = c - d
-    f = e**2
-    g = f / 2.0
-    g += 10.0 / f
-    g.backward()
-    assert (f"{g:.4f}", f"{a.grad:.4f}", f"{b.grad:.4f}") == ("24.7041", "138.8338", "645.5773")
 
 
 def test_a_product_of_a_leaf_with_itself_adds_both_gradients(value: Any, judge: Any) -> None:
@@ -136,6 +89,15 @@ def test_a_leaf_used_in_two_nodes_adds_both_gradients(value: Any, judge: Any) ->
     a = value(3.0)
     (a * 2 + a * 5).backward()
     judge(a.grad, 7.0)
+
+
+def test_a_node_hands_on_once_however_often_it_is_used(value: Any, judge: Any) -> None:
+    a = value(1.0)
+    b = a + a
+    c = b + b
+    d = c + c
+    (d + d).backward()
+    judge(a.grad, 16.0)
 
 
 def test_a_shared_node_is_complete_before_it_hands_on(value: Any, judge: Any) -> None:
@@ -155,15 +117,6 @@ def test_a_shared_node_used_at_several_depths_is_complete_before_it_hands_on(
     b = a * 3
     (b + (((b * 2) * 2) * 2) * 2).backward()
     judge(a.grad, 51.0)
-
-
-def test_a_node_hands_on_once_however_often_it_is_used(value: Any, judge: Any) -> None:
-    a = value(1.0)
-    b = a + a
-    c = b + b
-    d = c + c
-    (d + d).backward()
-    judge(a.grad, 16.0)
 
 
 def test_a_gradient_is_a_float(value: Any) -> None:
@@ -232,14 +185,14 @@ def test_a_hand_seeded_root_is_overwritten(value: Any, judge: Any) -> None:
     judge(b.grad, 1.0)
 
 
-def test_a_leaf_as_root_accumulates_like_any_leaf(value: Any, judge: Any) -> None:
-    a = value(3.0)
-    a.backward()
-    a.backward(3.0)
-    judge(a.grad, 4.0)
-
-
 # --- again ------------------------------------------------------------------
+
+
+def test_backward_adds_to_what_a_leaf_holds(value: Any, judge: Any) -> None:
+    a = value(3.0)
+    a.grad = 0.5
+    (a * 2).backward()
+    judge(a.grad, 2.5)
 
 
 def test_a_second_backward_adds_to_leaves_and_resets_inner_nodes(value: Any, judge: Any) -> None:
@@ -262,13 +215,6 @@ def test_backward_of_another_root_resets_the_inner_nodes_they_share(value: Any, 
     judge(a.grad, 42.0)
 
 
-def test_backward_adds_to_what_a_leaf_holds(value: Any, judge: Any) -> None:
-    a = value(3.0)
-    a.grad = 0.5
-    (a * 2).backward()
-    judge(a.grad, 2.5)
-
-
 def test_a_leaf_whose_gradient_was_set_to_none_accumulates_from_0(value: Any, judge: Any) -> None:
     a = value(3.0)
     b = a * 2
@@ -276,6 +222,13 @@ def test_a_leaf_whose_gradient_was_set_to_none_accumulates_from_0(value: Any, ju
     a.grad = None
     b.backward()
     judge(a.grad, 2.0)
+
+
+def test_a_leaf_as_root_accumulates_like_any_leaf(value: Any, judge: Any) -> None:
+    a = value(3.0)
+    a.backward()
+    a.backward(3.0)
+    judge(a.grad, 4.0)
 
 
 def test_backward_uses_the_operands_data_of_now(value: Any, judge: Any) -> None:
@@ -301,8 +254,8 @@ _BIG = 1e16  # 1 is lost in it, 2 is not
 
 def _graded(value: Any, weights: tuple[float, ...], text: str) -> float:
     a = value(1.0)
-    products = dict(zip("pqrs", [a * w for w in weights], strict=False))
-    eval(text, products).backward()
+    products = dict(zip("pqr", [a * w for w in weights], strict=False))
+    eval(text, {"a": a, "Value": value, **products}).backward()
     grad: float = a.grad
     return grad
 
@@ -313,7 +266,7 @@ ORDERS = {
     "deeper-operand-last": ((1.0, 1.0, _BIG), "p + (q + r)", _BIG),
     "operands-in-order": ((_BIG, 1.0, 1.0), "p + (q + r)", _BIG + 2),
     "depth-first-not-creation-order": ((1.0, _BIG, 1.0), "(q + r) + p", _BIG + 2),
-    "depth-first-not-level-by-level": ((1.0, _BIG, 1.0), "(-(-p) + -(-(-(-r)))) + q", _BIG),
+    "depth-first-not-by-height": ((1.0, 1.0), "-(-(-(-Value(1e16)))) * a + (p + q)", _BIG + 2),
     "shared-node-at-its-first-visit": ((1.0, _BIG, 1.0), "(p + q) + (r + p)", _BIG + 2),
 }
 
@@ -359,6 +312,72 @@ def test_gradients_are_the_same_in_every_run(value: Any) -> None:
 
     first = run()
     assert all(run() == first for _ in range(3))
+
+
+# --- all of it, against the reference ----------------------------------------
+
+
+def test_micrograds_example_gives_24_7041(value: Any, judge: Any) -> None:
+    a, b = value(-4.0), value(2.0)
+    c = a + b
+    d = a * b + b**3
+    c += c + 1
+    c += 1 + c + (-a)
+    d += d * 2 + (b + a).relu()
+    d += 3 * d + (b - a).relu()
+    e = c - d
+    f = e**2
+    g = f / 2.0
+    g += 10.0 / f
+    g.backward()
+    assert (f"{g:.4f}", f"{a.grad:.4f}", f"{b.grad:.4f}") == ("24.7041", "138.8338", "645.5773")
+
+
+@pytest.mark.parametrize("name", [name for name, op in OPS.items() if op.arity != 1])
+def test_a_leaf_used_twice_in_one_node_adds_both_gradients(
+    backend: Any, reference: Any, name: str
+) -> None:
+    op = OPS[name]
+    judge = Judge(backend.numerics.ulps * 8)
+    for x in (0.75, -1.5, 3.0):
+        found = []
+        for engine in (backend, reference):
+            a = engine.Value(x)
+            engine.apply(op, [a] * (op.arity or 4)).backward()
+            found.append(a.grad)
+        judge(found[0], found[1], f"gradient of {x} as every operand of {name}")
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_gradients_have_the_reference_bits(backend: Any, judge: Any, check: Any, name: str) -> None:
+    op = OPS[name]
+    for operands, attribute in cases.points(op):
+        leaves = [backend.Value(x) for x in operands]
+        out = backend.apply(op, leaves, attribute)
+        out.backward(1.5)
+        arguments = operands if attribute is None else (*operands, attribute)
+        found = op.vjp(1.5, out.data, *arguments)
+        grads = (found,) if op.arity == 1 else found
+        for i, (leaf, grad) in enumerate(zip(leaves, grads, strict=True)):
+            if not judge.same(leaf.grad, 0.0 + grad):
+                check(cases.program(op, operands, attribute))
+                judge(leaf.grad, 0.0 + grad, f"{name}{arguments}, gradient of operand {i}")
+
+
+COMPOSED = {
+    "softmax": "rustygrad.softmax([a, b, 3])[0]",
+    "log_softmax": "rustygrad.log_softmax([a, b, 3])[2]",
+    "cross_entropy": "rustygrad.cross_entropy([a, b, 0.5], 1)",
+    "hinge": "rustygrad.hinge([a, b], [1, -1])",
+    "mse": "rustygrad.mse([a, b], [0.5, b])",
+    "clip": "rustygrad.clip(a, -0.5, 0.5)",
+}
+
+
+@pytest.mark.parametrize("name", COMPOSED)
+def test_functions_built_on_others_have_the_reference_bits(check: Any, name: str) -> None:
+    lines = ["a = Value(0.7)", "b = Value(-1.3)", f"c = {COMPOSED[name]}", "c.backward()"]
+    check(Program(lines, ["a", "b", "c"]))
 
 
 def test_gradients_of_many_uses_have_the_reference_bits(check: Any) -> None:

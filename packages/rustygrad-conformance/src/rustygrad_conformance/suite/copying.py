@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import rustygrad
-from rustygrad import Graph
 from rustygrad.errors import GraphError
 
 PROTOCOLS = range(2, pickle.HIGHEST_PROTOCOL + 1)
@@ -28,7 +27,9 @@ def test_a_pickled_graph_keeps_its_numbers_and_runs_backward(
     loss.backward()
     before = a.grad
     twin = pickle.loads(pickle.dumps(loss, protocol))
-    assert Graph.capture(twin) == Graph.capture(loss)
+    for old, new in ((loss, twin), (loss._prev[0], twin._prev[0]), (loss._prev[1], twin._prev[1])):
+        assert new._op == old._op
+        judge.all([new.data, new.grad], [old.data, old.grad])
     twin.backward()
     judge(a.grad, before, "the original's gradient, after backward of the copy")
 
@@ -95,24 +96,6 @@ def test_a_shallow_copy_has_the_same_operands(value: Any, judge: Any) -> None:
     assert (twin._prev, twin._op, twin.data, twin.label) == (node._prev, "*", 6.0, "c")
     twin.data = 1.0
     judge(node.data, 6.0)
-
-
-class _Square:
-    def __call__(self, x: float) -> float:
-        return x * x
-
-    def vjp(self, g: float, out: float, x: float) -> float:
-        return 2 * x * g
-
-
-@pytest.mark.parametrize("way", WAYS)
-def test_custom_operations_survive(value: Any, judge: Any, way: str) -> None:
-    square = _Square()
-    a = value(3.0)
-    twin, leaf = WAYS[way]((rustygrad.custom(square, square.vjp, "square")(a), a))
-    twin.backward()
-    judge(leaf.grad, 6.0)
-    assert twin._op == "square"
 
 
 @pytest.mark.parametrize("way", WAYS)

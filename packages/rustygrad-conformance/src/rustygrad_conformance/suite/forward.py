@@ -12,7 +12,6 @@ import rustygrad
 from rustygrad.ops import OPS
 
 from rustygrad_conformance import cases, oracle
-from rustygrad_conformance.programs import Program
 
 #: IEEE 754 where Python raises, and what USERS of peers have tripped over.
 CORNERS = {
@@ -77,33 +76,24 @@ CORNERS = {
 }
 #: Where the order of rounding shows.
 ROUNDING = {
+    "numbers-are-doubles": ("Value(0.1) + 0.2", 0.1 + 0.2),
+    "results-are-rounded-to-double-only": ("Value(1.0) + 2.0**-30", 1.0 + 2.0**-30),
+    "division-is-not-a-product-with-the-inverse": ("Value(5.0) / 49.0", 5.0 / 49.0),
+    "sum-is-not-compensated": ("rustygrad.sum([Value(1e16), 1.0, -1e16])", 0.0),
     "sum-adds-from-left-to-right": ("rustygrad.sum([Value(1.0), 1e16, 1.0, -1e16])", 0.0),
-    "sum-is-not-compensated": ("rustygrad.sum([Value(1e16), 1.0, 1.0, 1.0, 1.0])", 1e16),
-    "sum-is-not-pairwise": (
-        "rustygrad.sum([Value(1e16), 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0])",
-        1e16,
-    ),
-    "mean-divides-the-sum": (
-        "rustygrad.mean([Value(0.1), 0.2, 0.7])",
-        (0.1 + 0.2 + 0.7) / 3.0,
-    ),
+    "sum-is-not-pairwise": ("rustygrad.sum([Value(1e16), 1.0, 1.0, 1.0, 1.0])", 1e16),
     "mean-divides-last": ("rustygrad.mean([Value(1e308), 1e308])", inf),
+    "mean-divides-the-sum": ("rustygrad.mean([Value(1.0), 2.0, 2.0])", 5.0 / 3.0),
     "dot-rounds-each-product": (
         f"rustygrad.dot([Value({1 + 2**-30!r})], [{1 - 2**-30!r}], -1.0)",
         0.0,
     ),
-    "dot-begins-with-the-bias": (
-        "rustygrad.dot([Value(1.0), 1.0], [1.0, 1.0], 1e16)",
-        1e16,
-    ),
+    "dot-begins-with-the-bias": ("rustygrad.dot([Value(1.0), 1.0], [1.0, 1.0], 1e16)", 1e16),
     "dot-adds-from-left-to-right": (
         "rustygrad.dot([Value(1e16), 1.0, 1.0], [1.0, 1.0, 1.0])",
         1e16,
     ),
-    "dot-without-bias-keeps-negative-0": ("rustygrad.dot([Value(-0.0)], [1.0])", -0.0),
-    "division-is-not-a-product-with-the-inverse": ("Value(5.0) / 49.0", 5.0 / 49.0),
-    "numbers-are-doubles": ("Value(0.1) + 0.2", 0.1 + 0.2),
-    "results-are-rounded-to-double-only": ("Value(1.0) + 2.0**-30", 1.0 + 2.0**-30),
+    "dot-keeps-negative-0": ("rustygrad.dot([Value(-0.0)], [1.0])", -0.0),
 }
 #: Powers that an engine is tempted to take apart: libm's pow rounds once.
 POWERS = [
@@ -168,6 +158,13 @@ def _run(backend: Any, text: str, **names: Any) -> Any:
 # --- one node each ----------------------------------------------------------
 
 
+@pytest.mark.parametrize("symbol", ["+", "-", "*", "/", "**"])
+def test_reflected_operators_keep_their_order(backend: Any, judge: Any, symbol: str) -> None:
+    right = eval(f"3.0 {symbol} 2.0")
+    judge(_run(backend, f"3 {symbol} Value(2.0)").data, right, f"3 {symbol} Value(2.0)")
+    judge(_run(backend, f"Value(3.0) {symbol} 2").data, right, f"Value(3.0) {symbol} 2")
+
+
 @pytest.mark.parametrize("text", NODES)
 def test_an_operation_makes_one_node_of_micrograds_name(backend: Any, text: str) -> None:
     a, b = backend.Value(0.75), backend.Value(1.25)
@@ -229,15 +226,15 @@ def test_in_place_forms_rebind_to_a_new_node(value: Any, judge: Any, symbol: str
 # --- corner cases and rounding ----------------------------------------------
 
 
-@pytest.mark.parametrize("corner", CORNERS)
-def test_numbers_follow_ieee_754_and_never_raise(backend: Any, judge: Any, corner: str) -> None:
-    text, right = CORNERS[corner]
-    judge(_run(backend, text).data, right, text)
-
-
 @pytest.mark.parametrize("corner", ROUNDING)
 def test_rounding_happens_where_the_contract_says(backend: Any, judge: Any, corner: str) -> None:
     text, right = ROUNDING[corner]
+    judge(_run(backend, text).data, right, text)
+
+
+@pytest.mark.parametrize("corner", CORNERS)
+def test_numbers_follow_ieee_754_and_never_raise(backend: Any, judge: Any, corner: str) -> None:
+    text, right = CORNERS[corner]
     judge(_run(backend, text).data, right, text)
 
 
@@ -247,13 +244,6 @@ def test_powers_other_than_squares_are_libms_pow(
 ) -> None:
     right = OPS["pow"].forward(x, n)
     judge((value(x) ** n).data, right, f"{x} ** {n}")
-
-
-@pytest.mark.parametrize("symbol", ["+", "-", "*", "/", "**"])
-def test_reflected_operators_keep_their_order(backend: Any, judge: Any, symbol: str) -> None:
-    right = eval(f"3.0 {symbol} 2.0")
-    judge(_run(backend, f"3 {symbol} Value(2.0)").data, right, f"3 {symbol} Value(2.0)")
-    judge(_run(backend, f"Value(3.0) {symbol} 2").data, right, f"Value(3.0) {symbol} 2")
 
 
 # --- generated from the op table --------------------------------------------
@@ -335,19 +325,3 @@ def test_apply_refuses_what_is_no_number(backend: Any) -> None:
     for bad in ("1", None, 1j, [1.0]):
         with pytest.raises(rustygrad.errors.ConversionError):
             backend.apply(OPS["add"], [backend.Value(1.0), bad])
-
-
-COMPOSED = {
-    "softmax": "rustygrad.softmax([a, b, 3])[0]",
-    "log_softmax": "rustygrad.log_softmax([a, b, 3])[2]",
-    "cross_entropy": "rustygrad.cross_entropy([a, b, 0.5], 1)",
-    "hinge": "rustygrad.hinge([a, b], [1, -1])",
-    "mse": "rustygrad.mse([a, b], [0.5, b])",
-    "clip": "rustygrad.clip(a, -0.5, 0.5)",
-}
-
-
-@pytest.mark.parametrize("name", COMPOSED)
-def test_functions_built_on_others_have_the_reference_bits(check: Any, name: str) -> None:
-    lines = ["a = Value(0.7)", "b = Value(-1.3)", f"c = {COMPOSED[name]}", "c.backward()"]
-    check(Program(lines, ["a", "b", "c"]))

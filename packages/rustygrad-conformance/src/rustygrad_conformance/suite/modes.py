@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import re
+import threading
 from typing import Any
 
 import pytest
@@ -50,6 +53,17 @@ def test_backward_works_inside_no_grad(value: Any, judge: Any) -> None:
     with rustygrad.no_grad():
         b.backward()
     judge(a.grad, 6.0)
+
+
+def test_modes_of_one_thread_are_not_seen_by_another(value: Any) -> None:
+    a = value(3.0)
+    found: list[Any] = []
+    with rustygrad.no_grad():
+        assert (a * 3)._prev == ()
+        thread = threading.Thread(target=lambda: found.append(a * 2))
+        thread.start()
+        thread.join()
+    assert found[0]._prev
 
 
 def test_a_detached_value_has_no_history(backend: Any, judge: Any) -> None:
@@ -147,6 +161,12 @@ def test_mixing_backends_in_a_function_raises(backend: Any, other: Any) -> None:
         backend.apply(OPS["add"], [backend.Value(1.0), other.Value(2.0)])
 
 
+@pytest.mark.parametrize("symbol", ["<", "<=", ">", ">="])
+def test_values_of_two_backends_are_not_compared(backend: Any, other: Any, symbol: str) -> None:
+    with pytest.raises(TypeError):
+        eval(f"x {symbol} y", {"x": backend.Value(1.0), "y": other.Value(2.0)})
+
+
 def test_convert_makes_a_leaf_of_the_backend(backend: Any, other: Any, judge: Any) -> None:
     a = rustygrad.convert(other.Value(0.1, label="a"), backend.name)
     assert (type(a), a._prev, a.label) == (backend.Value, (), "a")
@@ -193,3 +213,22 @@ def test_a_custom_operation_with_too_few_gradients_raises(value: Any) -> None:
 def test_a_custom_operation_whose_result_is_no_number_raises(value: Any) -> None:
     with pytest.raises(ConversionError):
         rustygrad.custom(lambda x: "text", lambda g, out, x: g)(value(1.0))
+
+
+class _Square:
+    def __call__(self, x: float) -> float:
+        return x * x
+
+    def vjp(self, g: float, out: float, x: float) -> float:
+        return 2 * x * g
+
+
+@pytest.mark.parametrize("way", ["pickle", "deepcopy"])
+def test_custom_operations_can_be_copied(value: Any, judge: Any, way: str) -> None:
+    square = _Square()
+    a = value(3.0)
+    pair = rustygrad.custom(square, square.vjp, "square")(a), a
+    twin, leaf = copy.deepcopy(pair) if way == "deepcopy" else pickle.loads(pickle.dumps(pair))
+    twin.backward()
+    judge(leaf.grad, 6.0)
+    assert twin._op == "square"
