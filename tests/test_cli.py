@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -178,6 +179,14 @@ def test_main_runs_a_command(monkeypatch, capsys):
         cli.main()
     assert stop.value.code == 0
     assert capsys.readouterr().out == f"rustygrad {rustygrad.__version__}\n"
+
+
+def test_the_package_runs_as_a_program(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["rustygrad", "--version"])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_module("rustygrad", run_name="__main__")
+    assert stop.value.code == 0
+    assert capsys.readouterr().out.startswith("rustygrad ")
 
 
 def test_main_turns_an_error_into_one_line(monkeypatch):

@@ -8,8 +8,9 @@ from array import array
 import pytest
 import rustygrad
 from rustygrad import Graph
+from rustygrad.building import Builder, Ref
 from rustygrad.errors import GraphError
-from rustygrad.graph import Builder, Node, Ref
+from rustygrad.graph import Node
 from rustygrad.modes import scope_id
 from rustygrad.ops import ADD, LEAF, MUL, OPAQUE, POW
 from rustygrad.reference import Value
@@ -220,7 +221,7 @@ def test_leaves_of_an_unknown_role():
 
 def columns(**changes):
     graph = small()
-    given = {name: copy.copy(getattr(graph, name)) for name in Graph.__slots__}
+    given = {name: getattr(graph, name) for name in Graph.__slots__}
     return Graph(**(given | changes))
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import errors, ops
 from ._version import __version__
+from .differentiation import differentiate
 from .functional import (
     clip,
     cos,
@@ -40,7 +41,7 @@ from .functional import (
     tanh,
     where,
 )
-from .graph import Graph, differentiate
+from .graph import Graph
 from .hookspecs import hookimpl
 from .modes import anomaly, no_grad
 from .selection import (

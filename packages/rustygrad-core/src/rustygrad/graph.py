@@ -8,22 +8,21 @@ row.
 
 from __future__ import annotations
 
-import math
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from .convert import backend_of
 from .errors import GraphError
 from .files import floats_from_json, floats_to_json, read_text, write_text
 from .modes import scope_id, scope_path
-from .ops import ADD, DIV, LEAF, MUL, NEG, OPAQUE, OPS, SUB, Op, by_code, by_name
-from .sweep import backward_order, sweep
+from .ops import LEAF, OPAQUE, OPS, Op, by_code, by_name
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["ROLES", "Builder", "Graph", "Node", "Ref", "differentiate"]
+__all__ = ["ROLES", "Graph", "Node"]
 
 #: What a leaf is; '' for the other nodes. The role column holds positions in this tuple.
 ROLES: Final = ("", "input", "constant", "parameter")
@@ -116,6 +115,8 @@ class Node:
 class Graph(Sequence[Node]):
     """An immutable computation in topological order, in columns.
 
+    Its columns are read-only views; ``list(graph.data)`` is a copy.
+
     Attributes:
         op: positions in the op table.
         offsets: where each node's operands start in `operands`; one more entry ends the last.
@@ -134,16 +135,16 @@ class Graph(Sequence[Node]):
         "attribute", "data", "grad", "labels", "names", "offsets",
         "op", "operands", "outputs", "role", "scope",
     )  # fmt: skip
-    op: array[int]
-    offsets: array[int]
-    operands: array[int]
-    attribute: array[float]
-    data: array[float]
-    grad: array[float]
-    role: array[int]
-    scope: array[int]
-    labels: dict[int, str]
-    names: dict[int, str]
+    op: memoryview[int]
+    offsets: memoryview[int]
+    operands: memoryview[int]
+    attribute: memoryview[float]
+    data: memoryview[float]
+    grad: memoryview[float]
+    role: memoryview[int]
+    scope: memoryview[int]
+    labels: Mapping[int, str]
+    names: Mapping[int, str]
     outputs: tuple[int, ...]
 
     def __init__(
@@ -164,13 +165,14 @@ class Graph(Sequence[Node]):
         for slot, column in (
             ("op", op), ("offsets", offsets), ("operands", operands), ("attribute", attribute),
             ("data", data), ("grad", grad), ("role", role), ("scope", scope),
-            ("labels", dict(labels)), ("names", dict(names)), ("outputs", tuple(outputs)),
+            ("labels", labels), ("names", names),
         ):  # fmt: skip
-            object.__setattr__(self, slot, column)
+            object.__setattr__(self, slot, _frozen(column))
+        object.__setattr__(self, "outputs", tuple(outputs))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the columns, scopes by path, because their numbers hold for one process."""
-        columns = {slot: getattr(self, slot) for slot in self.__slots__}
+        columns = {slot: _thawed(getattr(self, slot)) for slot in self.__slots__}
         paths = {number: scope_path(number) for number in set(self.scope)}
         return _unpickled, (columns, paths)
 
@@ -225,6 +227,29 @@ class Graph(Sequence[Node]):
     def operands_of(self, index: int) -> Sequence[int]:
         """The operand indices of a node, in order."""
         return self.operands[self.offsets[index] : self.offsets[index + 1]]
+
+    def index_of(self, node: int | Node) -> int:
+        """The index of a node that is given as such, or by its index.
+
+        Raises:
+            GraphError: it is out of range.
+        """
+        i = node.index if isinstance(node, Node) else node
+        if not 0 <= i < len(self):
+            raise GraphError(f"node %{i} is not one of the {len(self)} nodes of this graph")
+        return i
+
+    def refuse_opaque(self, index: int, verb: str) -> None:
+        """Raise if a node is opaque, where it would have to be understood.
+
+        Raises:
+            GraphError: it is; `verb` says what cannot be done to it.
+        """
+        if self.op[index] == OPAQUE.code:
+            raise GraphError(
+                f"cannot {verb} the opaque node %{index} {self.names.get(index, '')!r}: it was "
+                "built by hand or by custom(), and only its own Python code knows what it does"
+            )
 
     def find(self, label: str) -> Node:
         """The only node of that label.
@@ -315,14 +340,14 @@ class Graph(Sequence[Node]):
         """
         data = array("d", self.data)
         for i, number in (overrides or {}).items():
-            if by_code(self.op[_index(self, i)]) is not LEAF:
+            if by_code(self.op[self.index_of(i)]) is not LEAF:
                 raise GraphError(f"only leaves can be given new numbers, and %{i} is not one")
             data[i] = number
         for i, code in enumerate(self.op):
             op = by_code(code)
             if op is LEAF:
                 continue
-            _refuse_opaque(self, i, op, "evaluate")
+            self.refuse_opaque(i, "evaluate")
             arguments = [data[j] for j in self.operands_of(i)]
             if op.attribute:
                 arguments.append(self.attribute[i])
@@ -330,34 +355,48 @@ class Graph(Sequence[Node]):
         return data
 
     def expand(self) -> Graph:
-        """The same computation with `sum`, `mean` and `dot` written out in ``+``, ``*`` and ``/``.
+        """With `sum`, `mean` and `dot` written out in ``+``, ``*`` and ``/``.
 
         Values keep their bits. Differentiating the expanded graph may give other
         last bits, because gradients then add up in another order.
         """
-        builder = Builder()
-        refs: list[Ref] = []
-        for i, code in enumerate(self.op):
-            op = by_code(code)
-            operands = [refs[j] for j in self.operands_of(i)]
-            if op.expands:
-                builder.scope = self.scope[i]
-                ref = op.forward(*operands)
-                if ref in operands:  # the sum of one operand is that operand
-                    refs.append(ref)
-                    continue
-                builder.grad[ref.index] = self.grad[i]
-                if i in self.labels:
-                    builder.labels[ref.index] = self.labels[i]
-            else:
-                ref = builder.copy(self, i, [r.index for r in operands])
-            refs.append(ref)
-        return builder.build([refs[i].index for i in self.outputs])
+        from .rewriting import expand
+
+        return expand(self)
+
+    def slice(self, *nodes: int | Node) -> Graph:
+        """Only what these nodes depend on. They become the outputs.
+
+        Raises:
+            GraphError: no nodes are given, or an index is out of range.
+        """
+        from .rewriting import slice_of
+
+        return slice_of(self, nodes)
+
+    def fold(self, depth: int | None = None) -> Graph:
+        """With the nodes of each module drawn together, one opaque node for each result.
+
+        A folded node is called by its scope. Constants and parameters that only
+        the module uses disappear in it. The result draws, and refuses to compile.
+
+        Args:
+            depth: how many parts of a scope path to keep, from 1 up: 2 folds
+                ``layers.0.neurons.3`` into ``layers.0``. All of them by default.
+
+        Raises:
+            GraphError: `depth` is less than 1.
+        """
+        from .rewriting import fold
+
+        return fold(self, depth)
 
     def differentiate(
         self, wrt: Sequence[int | Node], *, of: int | Node | None = None, seed: float = 1.0
     ) -> Graph:
-        """The graph with its derivatives written out; see `rustygrad.differentiate`."""
+        """With its derivatives written out; see `rustygrad.differentiate`."""
+        from .differentiation import differentiate
+
         return differentiate(self, wrt, of=of, seed=seed)
 
     # --- saved and loaded ---
@@ -433,6 +472,20 @@ class Graph(Sequence[Node]):
         return cls.from_json(record)
 
 
+def _frozen(column: Any) -> Any:
+    """A column that nobody can change: a read-only view or mapping."""
+    if isinstance(column, Mapping):
+        return MappingProxyType(dict(column))
+    return memoryview(column).toreadonly()
+
+
+def _thawed(column: Any) -> Any:
+    """The same as plain objects, which pickle."""
+    if isinstance(column, memoryview):
+        return array(column.format, column.tobytes())
+    return dict(column) if isinstance(column, Mapping) else column
+
+
 def _unpickled(columns: dict[str, Any], paths: dict[int, str]) -> Graph:
     numbers = {number: scope_id(path) for number, path in paths.items()}
     columns["scope"] = array("I", [numbers[number] for number in columns["scope"]])
@@ -441,235 +494,6 @@ def _unpickled(columns: dict[str, Any], paths: dict[int, str]) -> Graph:
 
 def _bits(column: Any) -> Any:
     """Something that is equal where the bits are: -0.0 is not 0.0, nan is nan."""
-    if isinstance(column, array) and column.typecode == "d":
+    if isinstance(column, memoryview) and column.format == "d":
         return list(map(repr, column))
     return column
-
-
-def _refuse_opaque(graph: Graph, i: int, op: Op, verb: str) -> None:
-    if op is OPAQUE:
-        raise GraphError(
-            f"cannot {verb} the opaque node %{i} {graph.names.get(i, '')!r}: it was built by hand "
-            "or by custom(), and only its own Python code knows what it does"
-        )
-
-
-# --- graphs in the making ---------------------------------------------------
-
-
-class Ref:
-    """A reference to a node of a graph in the making. Arithmetic on it writes nodes."""
-
-    __slots__ = ("builder", "index")
-
-    def __init__(self, builder: Builder, index: int) -> None:
-        self.builder = builder
-        self.index = index
-
-    def emit(self, op: Op, arguments: Sequence[Any]) -> Ref:
-        """Write the node of an operation; the attribute, if it has one, comes last."""
-        return self.builder.emit(op, arguments)
-
-    def __add__(self, other: Any) -> Ref:
-        return self.emit(ADD, (self, other))
-
-    def __radd__(self, other: Any) -> Ref:
-        return self.emit(ADD, (other, self))
-
-    def __sub__(self, other: Any) -> Ref:
-        return self.emit(SUB, (self, other))
-
-    def __rsub__(self, other: Any) -> Ref:
-        return self.emit(SUB, (other, self))
-
-    def __mul__(self, other: Any) -> Ref:
-        return self.emit(MUL, (self, other))
-
-    def __rmul__(self, other: Any) -> Ref:
-        return self.emit(MUL, (other, self))
-
-    def __truediv__(self, other: Any) -> Ref:
-        return self.emit(DIV, (self, other))
-
-    def __rtruediv__(self, other: Any) -> Ref:
-        return self.emit(DIV, (other, self))
-
-    def __neg__(self) -> Ref:
-        return self.emit(NEG, (self,))
-
-
-class Builder:
-    """A graph in the making. It computes the data of each node as it is written.
-
-    Attributes:
-        scope: the scope number that new nodes get.
-    """
-
-    def __init__(self) -> None:
-        self.op = array("B")
-        self.offsets = array("Q", [0])
-        self.operands = array("Q")
-        self.attribute = array("d")
-        self.data = array("d")
-        self.grad = array("d")
-        self.role = array("B")
-        self.scopes = array("I")
-        self.labels: dict[int, str] = {}
-        self.names: dict[int, str] = {}
-        self.scope = 0
-        self._constants: dict[str, Ref] = {}
-
-    def add(
-        self,
-        op: Op,
-        operands: Sequence[int],
-        data: float,
-        *,
-        attribute: float = math.nan,
-        grad: float = 0.0,
-        role: str = "",
-    ) -> int:
-        """Append one row as it is given, and return its index."""
-        self.op.append(op.code)
-        self.operands.extend(operands)
-        self.offsets.append(len(self.operands))
-        self.attribute.append(attribute)
-        self.data.append(data)
-        self.grad.append(grad)
-        self.role.append(ROLES.index(role) if role else 0)
-        self.scopes.append(self.scope)
-        return len(self.op) - 1
-
-    def copy(self, graph: Graph, i: int, operands: Sequence[int]) -> Ref:
-        """Append a node of another graph, with other operands."""
-        self.scope = graph.scope[i]
-        index = self.add(
-            by_code(graph.op[i]),
-            operands,
-            graph.data[i],
-            attribute=graph.attribute[i],
-            grad=graph.grad[i],
-            role=ROLES[graph.role[i]],
-        )
-        if i in graph.labels:
-            self.labels[index] = graph.labels[i]
-        if i in graph.names:
-            self.names[index] = graph.names[i]
-        return Ref(self, index)
-
-    def lift(self, x: Any) -> Ref:
-        """A reference as it is, a number as a constant; each constant is written once."""
-        if isinstance(x, Ref):
-            return x
-        key = float(x).hex()
-        if key not in self._constants:
-            self._constants[key] = Ref(self, self.add(LEAF, (), float(x), role="constant"))
-        return self._constants[key]
-
-    def emit(self, op: Op, arguments: Sequence[Any]) -> Ref:
-        """Append the node of an operation; the attribute, if it has one, comes last."""
-        attribute = math.nan
-        if op.attribute:
-            *arguments, attribute = arguments
-        operands = [self.lift(x).index for x in arguments]
-        data = [self.data[i] for i in operands]
-        if op.attribute:
-            data.append(attribute)
-        return Ref(self, self.add(op, operands, op.forward(*data), attribute=attribute))
-
-    def build(self, outputs: Sequence[int]) -> Graph:
-        """The finished graph."""
-        return Graph(
-            op=self.op,
-            offsets=self.offsets,
-            operands=self.operands,
-            attribute=self.attribute,
-            data=self.data,
-            grad=self.grad,
-            role=self.role,
-            scope=self.scopes,
-            labels=self.labels,
-            names=self.names,
-            outputs=outputs,
-        )
-
-
-# --- differentiation --------------------------------------------------------
-
-
-class _Zero:
-    """The gradient that nothing has been added to. The first addition replaces it."""
-
-    def __add__(self, other: Any) -> Any:
-        return other
-
-
-class _StandIn:
-    """What the sweep sees of a graph node: its data and its gradient are references."""
-
-    __slots__ = ("_attribute", "_data", "_grad", "_prev", "_rule")
-    _attribute: float
-    _data: Ref
-    _grad: Any
-    _prev: tuple[Any, ...]
-    _rule: Op
-
-
-def differentiate(
-    graph: Graph,
-    wrt: Sequence[int | Node],
-    *,
-    of: int | Node | None = None,
-    seed: float = 1.0,
-) -> Graph:
-    """Write the derivative of a graph's output as ordinary nodes of a larger graph.
-
-    The same sweep that eager `backward` runs on numbers runs on references here,
-    so the new nodes add up in eager's order. An output of the result is what
-    `backward` adds to that node's `grad`.
-
-    Args:
-        graph: what to differentiate. Its nodes keep their indices in the result.
-        wrt: the nodes to differentiate with respect to.
-        of: the node to differentiate; by default the first output.
-        seed: the gradient of `of` itself.
-
-    Returns:
-        The graph with the derivatives added. Its outputs are the derivatives, in
-        the order of `wrt`, so that it can be differentiated again.
-
-    Raises:
-        GraphError: an index is out of range, there is nothing to differentiate,
-            or `of` depends on an opaque node.
-    """
-    targets = [_index(graph, node) for node in wrt]
-    if of is None and not graph.outputs:
-        raise GraphError("the graph has no outputs: say which node to differentiate, of=...")
-    root = _index(graph, graph.outputs[0] if of is None else of)
-    builder, zero = Builder(), _Zero()
-    nodes: list[_StandIn] = []
-    for i, code in enumerate(graph.op):
-        node = _StandIn()
-        node._rule = by_code(code)
-        node._prev = tuple([nodes[j] for j in graph.operands_of(i)])
-        node._attribute = graph.attribute[i]
-        node._data = builder.copy(graph, i, graph.operands_of(i))
-        node._grad = zero if node._rule is LEAF else None
-        nodes.append(node)
-    builder.scope = 0
-    order = backward_order(nodes[root], zero)
-    for node in order:
-        _refuse_opaque(graph, node._data.index, node._rule, "differentiate")
-    nodes[root]._grad = builder.lift(seed)
-    sweep(order)
-    grads = [nodes[i]._grad for i in targets]
-    return builder.build(
-        [builder.lift(g if isinstance(g, (Ref, float)) else 0.0).index for g in grads]
-    )
-
-
-def _index(graph: Graph, node: int | Node) -> int:
-    i = node.index if isinstance(node, Node) else node
-    if not 0 <= i < len(graph):
-        raise GraphError(f"node %{i} is not one of the {len(graph)} nodes of this graph")
-    return i

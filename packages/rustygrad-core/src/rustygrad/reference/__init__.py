@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..graph import Builder, Graph
+from ..building import Builder
+from ..graph import Graph
 from ..interfaces import Numerics, exact
 from ..ops import OPAQUE
 from ..sweep import topological_order

@@ -1,0 +1,169 @@
+"""Graphs cut down and drawn together: `slice` and `fold`."""
+
+import random
+
+import pytest
+import rustygrad
+from rustygrad import MLP, Graph, Value
+from rustygrad.errors import GraphError
+
+
+def network():
+    random.seed(3)
+    model = MLP(2, [3, 2, 1], backend="python")
+    out = model([Value(1.0, label="x"), Value(-2.0, label="y")])
+    loss = (out - 1) ** 2
+    loss.label = "loss"
+    loss.backward()
+    return Graph.capture(loss)
+
+
+# --- slice ---
+
+
+def test_a_slice_holds_what_a_node_depends_on():
+    a, b = Value(2.0, label="a"), Value(3.0, label="b")
+    c = a * b
+    graph = Graph.capture(c + b.exp(), c)
+    part = graph.slice(graph.outputs[1])
+    assert part == Graph.capture(c)
+
+
+def test_a_slice_of_several_nodes_keeps_their_order():
+    graph = network()
+    part = graph.slice(graph[5], 0)
+    assert [part[i].data for i in part.outputs] == [graph[5].data, graph[0].data]
+    part.verify()
+
+
+def test_a_slice_of_the_outputs_is_the_graph():
+    graph = network()
+    assert graph.slice(*graph.outputs) == graph
+
+
+def test_a_slice_keeps_labels_scopes_roles_and_gradients():
+    graph = network()
+    part = graph.slice(graph.find("loss"))
+    assert [(n.label, n.scope, n.role, n.grad) for n in part] == [
+        (n.label, n.scope, n.role, n.grad) for n in graph
+    ]
+
+
+def test_a_slice_computes_the_same():
+    graph = network()
+    hidden = next(n for n in graph if n.op is rustygrad.ops.RELU)
+    part = graph.slice(hidden)
+    assert part.evaluate()[part.outputs[0]] == hidden.data
+
+
+def test_a_slice_of_nothing_is_refused():
+    with pytest.raises(GraphError) as caught:
+        network().slice()
+    assert str(caught.value) == "slice() takes one node or more, and got none"
+
+
+def test_a_slice_of_a_stranger_is_refused():
+    with pytest.raises(GraphError, match="node %99 is not one of"):
+        network().slice(99)
+
+
+# --- fold ---
+
+
+def test_a_fold_makes_one_node_of_each_neuron():
+    folded = network().fold()
+    names = [n.symbol for n in folded if n.op is rustygrad.ops.OPAQUE]
+    expected = [f"layers.0.neurons.{i}" for i in range(3)]
+    expected += [f"layers.1.neurons.{i}" for i in range(2)]
+    assert sorted(names) == [*expected, "layers.2.neurons.0"]
+    folded.verify()
+
+
+def test_a_fold_by_depth_joins_the_neurons_of_a_layer():
+    folded = network().fold(depth=2)
+    names = [n.symbol for n in folded if n.op is rustygrad.ops.OPAQUE]
+    assert names == ["layers.0"] * 3 + ["layers.1"] * 2 + ["layers.2"]
+    first = next(n for n in folded if n.symbol == "layers.1")
+    assert [n.symbol for n in first.operands] == ["layers.0"] * 3
+
+
+def test_a_fold_of_all_layers_has_the_inputs_as_operands():
+    folded = network().fold(depth=1)
+    (module,) = [n for n in folded if n.symbol == "layers"]
+    assert [n.label for n in module.operands] == ["x", "y"]
+
+
+def test_a_fold_hides_a_modules_own_parameters_and_keeps_data_and_gradients():
+    graph = network()
+    folded = graph.fold()
+    assert not folded.leaves("parameter")
+    loss = folded.find("loss")
+    assert (loss.data, loss.grad) == (graph.find("loss").data, 1.0)
+    module = next(n for n in folded if n.symbol == "layers.2.neurons.0")
+    last = next(n for n in graph if n.scope == "layers.2.neurons.0")
+    assert (module.data, module.grad) == (last.data, last.grad)
+
+
+def test_a_parameter_that_is_used_outside_its_module_stays():
+    random.seed(3)
+    model = MLP(2, [1], backend="python")
+    out = model([1.0, 2.0]) + rustygrad.sum(p * p for p in model.parameters())
+    folded = Graph.capture(out).fold()
+    assert len(folded.leaves("parameter")) == 3
+
+
+def test_a_label_inside_a_module_survives_where_the_node_is_shown():
+    random.seed(3)
+    model = MLP(1, [1], backend="python")
+    out = model([2.0])
+    out.label = "score"
+    assert Graph.capture(out).fold().find("score").symbol == "layers.0.neurons.0"
+
+
+def test_a_shared_node_inside_a_module_is_visited_once():
+    class Twice(rustygrad.Module):
+        def forward(self, x):
+            y = x * x
+            return y + y.exp() * y
+
+    class Net(rustygrad.Module):
+        def __init__(self):
+            self.twice = Twice()
+
+        def forward(self, x):
+            return self.twice(x) * 2
+
+    folded = Graph.capture(Net()(Value(2.0, label="x"))).fold()
+    (module,) = [n for n in folded if n.symbol == "twice"]
+    assert [n.label for n in module.operands] == ["x"]
+
+
+def test_a_graph_without_modules_folds_into_itself():
+    graph = Graph.capture(Value(2.0) * Value(3.0))
+    assert graph.fold() == graph
+
+
+def test_a_folded_graph_refuses_to_compute():
+    with pytest.raises(GraphError, match="cannot evaluate the opaque node"):
+        network().fold().evaluate()
+
+
+def test_a_fold_to_no_depth_is_refused():
+    with pytest.raises(GraphError) as caught:
+        network().fold(0)
+    assert str(caught.value) == "fold() keeps one part of a scope path or more, not 0"
+
+
+# --- immutable ---
+
+
+@pytest.mark.parametrize("column", ["op", "offsets", "operands", "data", "grad", "role", "scope"])
+def test_a_column_cannot_be_changed(column):
+    with pytest.raises(TypeError, match="read-only"):
+        getattr(network(), column)[0] = 1
+
+
+@pytest.mark.parametrize("column", ["labels", "names"])
+def test_a_table_cannot_be_changed(column):
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        getattr(network(), column)[0] = "x"
