@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from itertools import product
+from itertools import islice, product
 from math import inf, nan
 from typing import Final
 
@@ -14,7 +15,7 @@ from rustygrad.ops import Op
 from .programs import Program
 from .strategies import call
 
-__all__ = ["points", "program"]
+__all__ = ["points", "program", "where_pow_rounds_otherwise"]
 
 #: Zeros, ones, infinities, the ends of the range and numbers with all bits in use.
 SPECIAL: Final = (
@@ -49,6 +50,17 @@ def _operands(op: Op) -> Iterator[tuple[float, ...]]:
             yield tuple(rng.choice((rng.uniform(-2, 2), 1.0, 0.0)) for _ in range(count))
             if rng.random() < 0.3:
                 yield tuple(rng.choice(SPECIAL) for _ in range(count))
+
+
+@cache
+def where_pow_rounds_otherwise(exponent: float) -> Sequence[float]:
+    """Some x for which libm's pow differs from x * x or 1 / x; few libms have none."""
+    correct: Callable[[float], float] = (
+        (lambda x: x * x) if exponent == 2.0 else (lambda x: 1.0 / x)
+    )
+    candidates = (1.0 + i / 7919.0 for i in range(1, 40_000))
+    differing = (x for x in candidates if math.pow(x, exponent) != correct(x))
+    return tuple(islice(differing, 3))
 
 
 def program(op: Op, operands: Sequence[float], attribute: float | None) -> Program:

@@ -21,7 +21,6 @@ __all__ = ["Engine", "loopback", "other"]
 
 #: What is run again, in the order of their imports; all else is shared with core.
 _COPIED: Final = ("ops", "sweep", "reference.value", "reference.copying", "reference")
-_SHARED: Final = ("convert", "errors", "graph", "interfaces", "modes")
 
 
 @cache
@@ -51,10 +50,13 @@ class Engine:
     def __init__(self, name: str) -> None:
         self.package = f"rustygrad_copy_{name.replace('-', '_').replace('.', '_')}"
         root = self._module("", is_package=True)
-        for shared in _SHARED:
-            module = import_module(f"rustygrad.{shared}")
-            sys.modules[f"{self.package}.{shared}"] = module
-            setattr(root, shared, module)
+        import_module("rustygrad.reference.copying")  # and with it all that an engine needs
+        for full, module in list(sys.modules.items()):
+            package, _, shared = full.partition(".")
+            if package == "rustygrad" and shared and shared not in _COPIED:
+                sys.modules[f"{self.package}.{shared}"] = module
+                if "." not in shared:
+                    setattr(root, shared, module)
         reference = self._module("reference", is_package=True)
         for copied in _COPIED:
             module = reference if copied == "reference" else self._module(copied)

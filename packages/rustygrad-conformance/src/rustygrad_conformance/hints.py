@@ -36,13 +36,15 @@ def hint(program: Program, got: Outcome | None) -> str:
         return ""
     by_hand = [one for one in found if not one.generated]
     texts = [one.text for one in (by_hand or found)[:_AT_MOST]]
-    return f"Looks like: {', or: '.join(texts)}"
+    return f"Looks like: {'; or '.join(texts)}"
 
 
 def failing_first(test: str) -> str:
     """What engines do that fail this test before any other; '' if none is known."""
     texts = [one.text for one in bugs().values() if one.caught_by == test and not one.generated]
-    return f"Looks like: {', or: '.join(texts)}" if 0 < len(texts) <= _AT_MOST else ""
+    if not 0 < len(texts) <= _AT_MOST:
+        return ""
+    return f"Engines that fail this first: {'; or '.join(texts)}"
 
 
 def _leaves(one: Bug, program: Program, got: Outcome) -> bool:

@@ -68,6 +68,8 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Mod
         return None
     if file_path.suffix != ".py" or not asked_for(parent.config):
         return None
+    if parent.session.isinitpath(file_path):  # named on the command line: pytest takes it itself
+        return None
     module: pytest.Module = pytest.Module.from_parent(parent, path=file_path)
     return module
 

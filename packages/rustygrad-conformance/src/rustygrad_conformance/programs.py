@@ -11,7 +11,7 @@ import rustygrad
 from . import local, target
 from .judge import Judge, shown
 
-__all__ = ["Outcome", "Program"]
+__all__ = ["DifferenceError", "Outcome", "Program"]
 
 #: What a program left behind, by expression: ``{"a.data": 1.0, "a.grad": 2.0}``.
 Outcome = dict[str, Any]
@@ -66,8 +66,7 @@ class Program:
             backend: the backend.
 
         Raises:
-            AssertionError: they differ. It says the program, the numbers and, if
-                it can be told, the bug that they look like.
+            DifferenceError: they differ.
         """
         __tracebackhide__ = True
         right = self.outcome(rustygrad.get_backend("python"))
@@ -77,14 +76,7 @@ class Program:
         except Exception as error:
             got, problems = None, [f"it raises {type(error).__name__}: {error}"]
         if problems:
-            from .hints import hint  # costs time, and only a failure needs it
-
-            indented = "\n".join(f"    {line}" for line in self.source(name).split("\n"))
-            found = "\n".join(f"    {problem}" for problem in problems)
-            raise AssertionError(
-                f"{problems[0]}\n\nThis program differs from the reference:\n\n{indented}\n\n"
-                f"{found}\n\n{hint(self, got)}"
-            )
+            raise DifferenceError(self, name, got, problems)
 
     def _differences(self, backend: Any, got: Any, right: Outcome) -> list[str]:
         ulps = getattr(getattr(backend, "numerics", None), "ulps", 0)
@@ -96,3 +88,30 @@ class Program:
             for what, number in right.items()
             if not judge.same(got[what], number)
         ]
+
+
+class DifferenceError(AssertionError):
+    """A program that differs: its text says the program, the numbers and a hint.
+
+    The text is made when it is asked for, because the hint takes time and
+    hypothesis goes through hundreds of failures to find the smallest.
+    """
+
+    def __init__(
+        self, program: Program, name: str, got: Outcome | None, problems: Sequence[str]
+    ) -> None:
+        super().__init__(program, name, got, problems)
+        self.program = program
+        self.name = name
+        self.got = got
+        self.problems = problems
+
+    def __str__(self) -> str:
+        from .hints import hint
+
+        program = "\n".join(f"    {line}" for line in self.program.source(self.name).split("\n"))
+        problems = "\n".join(f"    {problem}" for problem in self.problems)
+        return (
+            f"{self.problems[0]}\n\nThis program differs from the reference:\n\n{program}\n\n"
+            f"{problems}\n\n{hint(self.program, self.got)}"
+        )

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from rustygrad.errors import RustygradError
 from rustygrad.plugins import registry
 
 from . import lifetime, target
+from .hints import failing_first
 from .stages import STAGES, Stage, stage_of
 
 __all__ = ["SESSION", "Session"]
@@ -47,6 +48,7 @@ class Session:
         self.known = dict(target.expected_failures(self._offered_name()))
         self.outcomes: dict[str, dict[str, list[str]]] = {stage.name: {} for stage in STAGES}
         self.selected: dict[str, int] = {}
+        self.stages: dict[str, Stage] = {}
         self.first_failure: tuple[str, str] | None = None
         # Derandomized: the same programs in every run, so that a failure stays until it is mended.
         settings.register_profile(
@@ -57,6 +59,7 @@ class Session:
             database=None,
             print_blob=False,
             report_multiple_bugs=False,
+            phases=[Phase.explicit, Phase.generate, Phase.shrink],
             suppress_health_check=list(HealthCheck),
         )
         settings.load_profile("rustygrad-conformance")
@@ -72,20 +75,21 @@ class Session:
         order = {stage.name: i for i, stage in enumerate(STAGES)}
 
         def rank(item: pytest.Item) -> int:
-            stage = stage_of(item.nodeid)
+            stage = stage_of(item.path)
             return order[stage.name] if stage else -1
 
         items.sort(key=rank)
         names = set()
         for item in items:
-            if stage_of(item.nodeid):
+            stage = stage_of(item.path)
+            if stage:
+                self.stages[item.nodeid] = stage
                 names.add(item.name)
                 reason = self.known.get(item.name)
                 if reason is not None:
                     item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
-        stages_seen = {stage_of(item.nodeid) for item in items}
         unknown = sorted(self.known.keys() - names)
-        if unknown and all(stage in stages_seen for stage in STAGES):
+        if unknown and len(set(self.stages.values())) == len(STAGES):
             raise pytest.UsageError(
                 f"expected_failures of {self.name!r} names tests that do not exist: "
                 f"{', '.join(unknown)}"
@@ -95,7 +99,7 @@ class Session:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Count what will run."""
         for item in session.items:
-            stage = stage_of(item.nodeid)
+            stage = self.stages.get(item.nodeid)
             if stage:
                 self.selected[stage.name] = self.selected.get(stage.name, 0) + 1
         if self.depth > 100_000 and any("million" in item.name for item in session.items):
@@ -121,13 +125,13 @@ class Session:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the outcome of each test."""
-        stage = stage_of(report.nodeid)
+        stage = self.stages.get(report.nodeid)
         if stage is None or (report.passed and report.when != "call"):
             return
         outcome = report.outcome
         if hasattr(report, "wasxfail"):
             outcome = "expected to fail"  # type: ignore[assignment]
-        name = report.nodeid.rpartition("::")[2] if "[" not in report.nodeid else _name(report)
+        name = report.nodeid.partition("::")[2]  # a parameter may hold colons too
         self.outcomes[stage.name].setdefault(outcome, []).append(name)
         if report.failed and self.first_failure is None:
             self.first_failure = name, _reason(report)
@@ -154,6 +158,9 @@ class Session:
             yield f"Begin with {name}"
             if reason:
                 yield f"    {reason}"
+            hint = "" if reason.startswith("Looks like: ") else failing_first(name)
+            if hint:
+                yield f"    {hint}"
 
     def _state(self, stage: Stage) -> str:
         wanted = self.selected.get(stage.name, 0)
@@ -166,11 +173,6 @@ class Session:
         if missing:
             parts.append("not reached" if missing == wanted else f"{missing} not reached")
         return ", ".join(parts)
-
-
-def _name(report: pytest.TestReport) -> str:
-    """The test's name with its parameter, which may itself hold colons."""
-    return report.nodeid.partition("::")[2]
 
 
 def _reason(report: pytest.TestReport) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final, NamedTuple
 
 __all__ = ["STAGES", "Stage", "stage_of"]
@@ -79,10 +80,8 @@ STAGES: Final = (
 )
 
 
-def stage_of(nodeid: str) -> Stage | None:
-    """The stage that a test belongs to; None for tests of others."""
-    path = nodeid.partition("::")[0].replace("\\", "/")
-    folder, _, name = path.removesuffix(".py").rpartition("/")
-    if not folder.endswith("suite"):
+def stage_of(path: Path) -> Stage | None:
+    """The stage that a file belongs to; None for files of others."""
+    if path.parent != Path(__file__).parent / "suite":
         return None
-    return next((stage for stage in STAGES if stage.name == name), None)
+    return next((stage for stage in STAGES if stage.name == path.stem), None)

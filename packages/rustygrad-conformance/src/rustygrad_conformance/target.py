@@ -33,6 +33,8 @@ def load(name: str) -> Any:
     backend = getattr(import_module(module), attribute)
     if not hasattr(backend, "Value") and callable(backend):
         backend = backend()
+    if not isinstance(getattr(backend, "name", None), str):
+        raise AttributeError(f"{name} has no name: Backend.name is a text to select it by")
     if not registry().named("backend", normalise(backend.name)):
         _register(backend)
     return backend

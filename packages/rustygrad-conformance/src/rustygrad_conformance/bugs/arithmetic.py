@@ -7,6 +7,7 @@ import struct
 from fractions import Fraction
 from typing import Any
 
+from .. import cases
 from ..engine import Engine
 from . import bug
 
@@ -171,6 +172,25 @@ def mean_multiplies(m: Engine) -> None:
 def div_multiplies(m: Engine) -> None:
     divide = m.ops.DIV.forward
     m.ops.DIV.forward = lambda x, y: x * divide(1.0, y)
+
+
+def _pow_by_libm(m: Engine, exponent: float) -> None:
+    right, libm = m.ops.POW.forward, m.ops.POWER.forward
+    m.ops.POW.forward = lambda x, n: libm(x, n) if n == exponent else right(x, n)
+
+
+if cases.where_pow_rounds_otherwise(2.0):  # else it makes no difference on this machine
+
+    @bug("x ** 2 calls pow", "test_squares_and_inverses_are_not_libms_pow[square]")
+    def square_calls_pow(m: Engine) -> None:
+        _pow_by_libm(m, 2.0)
+
+
+if cases.where_pow_rounds_otherwise(-1.0):
+
+    @bug("x ** -1 calls pow", "test_squares_and_inverses_are_not_libms_pow[inverse]")
+    def inverse_calls_pow(m: Engine) -> None:
+        _pow_by_libm(m, -1.0)
 
 
 @bug(

@@ -18,8 +18,6 @@ from typing import Any, Final
 
 import pytest
 
-from ..stages import stage_of
-
 __all__ = ["first_failures", "run"]
 
 #: Small, because only the first failure counts.
@@ -34,7 +32,7 @@ class _Watcher:
         self.why = ""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.failed and not self.first and stage_of(report.nodeid):
+        if report.failed and not self.first:
             self.first = report.nodeid.partition("::")[2]
             self.why = report.longreprtext
 

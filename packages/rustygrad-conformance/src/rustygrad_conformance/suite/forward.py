@@ -238,6 +238,19 @@ def test_numbers_follow_ieee_754_and_never_raise(backend: Any, judge: Any, corne
     judge(_run(backend, text).data, right, text)
 
 
+@pytest.mark.parametrize(
+    ("exponent", "text"), [(2.0, "x * x"), (-1.0, "1 / x")], ids=["square", "inverse"]
+)
+def test_squares_and_inverses_are_not_libms_pow(
+    value: Any, judge: Any, exponent: float, text: str
+) -> None:
+    xs = cases.where_pow_rounds_otherwise(exponent)
+    if not xs:
+        pytest.skip(f"this machine's pow(x, {exponent}) is always {text}")
+    for x in xs:
+        judge((value(x) ** exponent).data, eval(text, {"x": x}), f"Value({x}) ** {exponent}")
+
+
 @pytest.mark.parametrize(("x", "n"), POWERS)
 def test_powers_other_than_squares_are_libms_pow(
     value: Any, judge: Any, x: float, n: float
