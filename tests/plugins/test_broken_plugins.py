@@ -30,6 +30,14 @@ LEFT_OUT = {
         "the plugin 'without-info' of without-info 1.7 is left out: "
         "its hook rustygrad_plugin_info does not return a PluginInfo"
     ),
+    "exits_on_import": (
+        "the plugin 'exits-on-import' of exits-on-import 1.8 is left out: "
+        "importing it raised SystemExit: no licence found"
+    ),
+    "exits_in_hook": (
+        "the plugin 'exits-in-hook' of exits-in-hook 1.9 is left out: "
+        "its hook rustygrad_register_backends raised SystemExit: 3"
+    ),
     "eager": (
         "the plugin 'eager' of eager-plugin 3.3 is left out: importing it raised PluginError: "
         "the plugins are still being found: a plugin's module cannot use a backend while it is "
@@ -135,6 +143,63 @@ def test_backends_lists_everything_with_status_and_reason(run):
         "plugin|wrong-api|wrong-api|1.6|broken|it was written for version 99 of the plugin "
         "interface, and this is version 1|",
     ]
+
+
+# --- factories that end the program, or make something else ---
+
+
+def test_a_factory_that_ends_the_program_is_a_broken_one(run):
+    program = """
+        import rustygrad
+        try:
+            rustygrad.get_backend("exiting")
+        except rustygrad.errors.BrokenPluginError as error:
+            print(error)
+        print(rustygrad.get_backend().name)
+    """
+    ran = run(program, "exits_in_factory", "good")
+    text = "PluginError: its factory raised SystemExit: no licence found"
+    whose = "the backend 'exiting' of exits-in-factory 2.3"
+    assert ran.out == [
+        f"get_backend('exiting'): {whose} is installed and fails to load: {text}",
+        "good",
+    ]
+    assert ran.warnings == [
+        f"PluginWarning: {whose} would be the first choice and fails to load, "
+        f"so the next one is taken: {text}"
+    ]
+
+
+JUNK = {
+    "backend": "name, numerics, Value, apply, custom, capture",
+    "compiler": "compile",
+    "exporter": "export",
+}
+
+
+@pytest.mark.parametrize(("kind", "missing"), JUNK.items())
+def test_a_factory_that_makes_something_else_is_told_what_is_missing(run, kind, missing):
+    ran = run(f"import rustygrad; rustygrad.get_{kind}('forty-two')", "junk")
+    assert ran.error == (
+        f"rustygrad.errors.BrokenPluginError: get_{kind}('forty-two'): the {kind} 'forty-two' of "
+        "junk 2.4 is installed and fails to load: TypeError: its factory returned 'int', which is "
+        f"no {kind}: it has no {missing} (see rustygrad.interfaces.{kind.capitalize()})"
+    )
+
+
+def test_a_backend_whose_values_do_not_know_it_is_told_what_to_set(run):
+    ran = run("from rustygrad import Value", "junk", env={"RUSTYGRAD_BACKEND": "unowned"})
+    assert ran.error == (
+        "rustygrad.errors.BrokenPluginError: RUSTYGRAD_BACKEND='unowned': the backend 'unowned' "
+        "of junk 2.4 is installed and fails to load: TypeError: its class of Values does not know "
+        "which backend it belongs to: set Value._backend = backend"
+    )
+
+
+def test_auto_passes_over_what_is_no_backend(run):
+    ran = run("from rustygrad import Value; print(Value(1.0))", "junk")
+    assert ran.out == ["Value(data=1.0, grad=0.0)"]
+    assert len(ran.warnings) == 2
 
 
 # --- every hook ---

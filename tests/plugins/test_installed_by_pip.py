@@ -33,6 +33,8 @@ def test_what_pip_installs_is_found_and_told_apart(run_site):
     assert ran.code == 0, ran.err
     assert sorted(ran.out) == [
         "True",
+        "backend exiting exits-in-factory broken",
+        "backend forty-two junk broken",
         "backend fragile raises-in-factory installed",
         "backend good good-backend selected",
         "backend loopback loopback-backend installed",
@@ -41,7 +43,10 @@ def test_what_pip_installs_is_found_and_told_apart(run_site):
         "backend tempting tempting-backend broken",
         "backend twin twin-one duplicate",
         "backend twin twin-two duplicate",
+        "backend unowned junk broken",
         "plugin eager eager-plugin broken",
+        "plugin exits-in-hook exits-in-hook broken",
+        "plugin exits-on-import exits-on-import broken",
         "plugin misspelt-hook misspelt-hook broken",
         "plugin raises-in-hook raises-in-hook broken",
         "plugin raises-on-import raises-on-import broken",
@@ -49,7 +54,7 @@ def test_what_pip_installs_is_found_and_told_apart(run_site):
         "plugin wrong-api wrong-api broken",
         "plugin wrong-signature wrong-signature broken",
     ]
-    assert len(ran.warnings) == 8  # one for each plugin left out, one for the tempting backend
+    assert len(ran.warnings) == 13  # one for each plugin left out, and each better backend
 
 
 def test_the_version_in_the_list_is_that_of_the_package(run_site):

@@ -3,6 +3,7 @@
 The same with installed distributions is in the repository's ``tests/plugins``.
 """
 
+import sys
 import threading
 import types
 import warnings
@@ -82,6 +83,15 @@ def test_an_import_that_raises_is_the_reason():
         raise ImportError("no such\n  library")
 
     assert refusal(load) == "importing it raised ImportError: no such library"
+
+
+def test_an_import_that_ends_the_program_is_the_reason():
+    assert refusal(lambda: sys.exit("no licence")) == "importing it raised SystemExit: no licence"
+
+
+def test_a_hook_that_ends_the_program_is_the_reason():
+    reason = refusal(backends(lambda register: sys.exit(3)))
+    assert reason == "its hook rustygrad_register_backends raised SystemExit: 3"
 
 
 def test_a_hook_that_raises_is_the_reason():
@@ -271,15 +281,70 @@ def test_a_plugin_that_uses_a_backend_while_it_is_found_is_left_out(nothing_sele
 # --- offers ---
 
 
-def offer(factory):
-    return Offer("backend", "b", Plugin("p", "d", "1"), factory, None)
+def offer(factory, kind="backend"):
+    return Offer(kind, "b", Plugin("p", "d", "1"), factory, None)
+
+
+class Engine:
+    """What a factory may return."""
+
+    name, numerics = "b", exact
+    apply = custom = capture = None
+
+    class Value:
+        pass
+
+
+ENGINE = Engine.Value._backend = Engine()
 
 
 def test_a_factory_runs_once():
     calls = []
-    made = offer(lambda: calls.append(1) or "engine")
-    assert [made.load(), made.load()] == ["engine", "engine"]
+    made = offer(lambda: calls.append(1) or ENGINE)
+    assert [made.load(), made.load()] == [ENGINE, ENGINE]
     assert calls == [1]
+
+
+@pytest.mark.parametrize("left_out", ["name", "numerics", "Value", "apply", "custom", "capture"])
+def test_a_backend_that_lacks_something_is_told_what(left_out):
+    attributes = {n: x for n, x in vars(Engine).items() if n[0] != "_" and n != left_out}
+    with pytest.raises(TypeError, match=f"'Half', which is no backend: it has no {left_out} "):
+        offer(type("Half", (), attributes)).load()
+
+
+@pytest.mark.parametrize("owner", [None, Engine()])
+def test_a_class_of_values_must_know_its_backend(owner):
+    class Engine2(Engine):
+        class Value:
+            _backend = owner
+
+    with pytest.raises(TypeError, match=r": set Value\._backend = backend$"):
+        offer(Engine2).load()
+
+
+@pytest.mark.parametrize(("kind", "missing"), [("compiler", "compile"), ("exporter", "export")])
+def test_junk_is_neither_a_compiler_nor_an_exporter(kind, missing):
+    with pytest.raises(TypeError, match=f"'int', which is no {kind}: it has no {missing} "):
+        offer(lambda: 42, kind).load()
+
+
+def test_a_factory_that_ends_the_program_is_broken():
+    made = offer(lambda: sys.exit(3))
+    for _ in range(2):
+        with pytest.raises(PluginError) as caught:
+            made.load()
+        assert str(caught.value) == "its factory raised SystemExit: 3"
+        assert isinstance(caught.value.__cause__, SystemExit)
+
+
+def test_ctrl_c_in_a_factory_is_no_failure_of_its_own():
+    def interrupted():
+        raise KeyboardInterrupt
+
+    made = offer(interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        made.load()
+    assert made.error is None
 
 
 def test_what_a_factory_raised_is_raised_again():
@@ -317,7 +382,7 @@ def test_threads_that_ask_at_once_get_one_engine():
         calls.append(1)
         started.set()
         threading.Event().wait(0.02)
-        return object()
+        return ENGINE
 
     made = offer(slow)
     threads = [threading.Thread(target=lambda: found.append(made.load())) for _ in range(4)]

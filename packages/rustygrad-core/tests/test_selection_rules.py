@@ -16,13 +16,16 @@ from rustygrad.errors import (
     PluginWarning,
     UnknownNameError,
 )
-from rustygrad.interfaces import PluginInfo
+from rustygrad.interfaces import PluginInfo, exact
 from rustygrad.plugins import Offer, Plugin
 from rustygrad.reference import Value
 
 
 class Engine:
     """Something to select."""
+
+    numerics = exact
+    apply = custom = capture = compile = export = None
 
     def __init__(self, name):
         self.name = name
@@ -364,6 +367,15 @@ def test_what_exists_keeps_its_backend(offered):
     assert type(a + 1) is Value
     assert type(rustygrad.exp(a)) is Value
     assert type(model([1.0])) is Value
+
+
+def test_an_attribute_error_is_not_taken_for_a_missing_class(monkeypatch):
+    def broken_selection():
+        raise AttributeError("no such attribute")
+
+    monkeypatch.setattr(rustygrad, "get_backend", broken_selection)
+    with pytest.raises(BrokenPluginError, match="does not load: no such attribute"):
+        from rustygrad import Value  # noqa: F401
 
 
 def test_functions_of_values_of_two_backends_raise(offered):

@@ -126,7 +126,12 @@ _LATER = {
 def __getattr__(name: str) -> Any:
     """`Value` is the class of the backend selected now; some modules load at first use."""
     if name == "Value":
-        return get_backend().Value
+        try:
+            return get_backend().Value
+        except AttributeError as error:  # an import would take it for "there is no Value"
+            raise errors.BrokenPluginError(
+                f"the selected backend does not load: {error}"
+            ) from error
     if name not in _LATER:
         raise AttributeError(f"module 'rustygrad' has no attribute {name!r}")
     module = importlib.import_module(f"rustygrad.{_LATER[name] or name}")

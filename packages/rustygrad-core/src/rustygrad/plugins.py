@@ -27,6 +27,15 @@ GROUP: Final = "rustygrad"
 #: What plugins offer.
 KINDS: Final = ("backend", "compiler", "exporter")
 
+#: What a plugin's code may raise without ending the program; Ctrl-C still ends it.
+_FAILURES: Final = (Exception, SystemExit)
+#: What the thing that a factory makes must have, by kind.
+_NEEDED: Final = {
+    "backend": ("name", "numerics", "Value", "apply", "custom", "capture"),
+    "compiler": ("compile",),
+    "exporter": ("export",),
+}
+
 
 class Plugin:
     """The record of one entry point.
@@ -77,7 +86,8 @@ class Offer:
         """What the factory makes, made once; what it raised is raised again.
 
         Raises:
-            PluginError: the factory asks for what it is about to make.
+            PluginError: the factory asks for what it is about to make, or ends the program.
+            TypeError: the factory made something that is not of its kind.
         """
         with self._lock:
             if self._loading:  # asked for by its own factory
@@ -85,9 +95,12 @@ class Offer:
             if self.loaded is None and self.error is None:
                 self._loading = True
                 try:
-                    self.loaded = self.factory()
-                    if self.loaded is None:
-                        raise TypeError("its factory returned None")
+                    made = self.factory()
+                    _check(self.kind, made)
+                    self.loaded = made
+                except SystemExit as error:  # as an Exception it ends no program further up
+                    self.error = PluginError(f"its factory raised {_text(error)}")
+                    self.error.__cause__ = error
                 except Exception as error:
                     self.error = error
                 finally:
@@ -95,6 +108,23 @@ class Offer:
             if self.error is not None:
                 raise self.error
             return self.loaded
+
+
+def _check(kind: str, made: Any) -> None:
+    """Refuse what a factory made if it cannot be a backend, a compiler or an exporter."""
+    if made is None:
+        raise TypeError("its factory returned None")
+    missing = [name for name in _NEEDED[kind] if not hasattr(made, name)]
+    if missing:
+        raise TypeError(
+            f"its factory returned {type(made).__name__!r}, which is no {kind}: "
+            f"it has no {', '.join(missing)} (see rustygrad.interfaces.{kind.capitalize()})"
+        )
+    if kind == "backend" and getattr(made.Value, "_backend", None) is not made:
+        raise TypeError(
+            "its class of Values does not know which backend it belongs to: "
+            "set Value._backend = backend"
+        )
 
 
 class _PluginRefusedError(Exception):
@@ -149,7 +179,7 @@ class Registry:
         """Import a plugin and call its hooks."""
         try:
             module = load()
-        except Exception as error:
+        except _FAILURES as error:
             raise _PluginRefusedError(f"importing it raised {_text(error)}") from error
         if self._manager.is_registered(module):
             raise _PluginRefusedError("another entry point names the same module")
@@ -158,7 +188,7 @@ class Registry:
             self._manager.check_pending()
             plugin.info = self._info(module)
             return [*self._offers(plugin, module)]
-        except Exception as error:
+        except _FAILURES as error:
             self._forget(module)
             if isinstance(error, _PluginRefusedError):
                 raise
@@ -175,7 +205,7 @@ class Registry:
         others = [other for other in self._manager.get_plugins() if other is not module]
         try:
             result: list[Any] = self._manager.subset_hook_caller(hook, others)(**arguments)
-        except Exception as error:
+        except _FAILURES as error:
             raise _PluginRefusedError(f"its hook {hook} raised {_text(error)}") from error
         return result
 

@@ -1,7 +1,7 @@
 """A plugin that offers one of each kind."""
 
 from rustygrad.hookspecs import hookimpl
-from rustygrad.interfaces import API_VERSION, PluginInfo
+from rustygrad.interfaces import API_VERSION, PluginInfo, exact
 
 factory_calls = []
 
@@ -10,6 +10,8 @@ class Engine:
     """As much of a backend as selection looks at."""
 
     name = "good"
+    numerics = exact
+    apply = custom = capture = None
 
     class Value:
         def __init__(self, data, label=""):
@@ -18,6 +20,10 @@ class Engine:
 
 class Compiler:
     name = "good"
+    numerics = exact
+
+    def compile(self, graph):
+        raise NotImplementedError
 
 
 class Exporter:
