@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import math
+import pickle
 import random
 import sys
 import threading
@@ -386,3 +387,40 @@ def test_a_closure_that_raises_leaves_a_graph_that_still_works():
     a.grad = 0.0
     top.backward()
     assert a.grad == 1.0
+
+
+# --- leaves with more to them ---
+
+
+def test_a_leaf_with_a_closure_keeps_its_gradient_and_is_called_once():
+    a = Value(3.0)
+    seen = []
+    a._backward = lambda: seen.append(a.grad)
+    c = a * a + a
+    c.backward()
+    c.backward()
+    assert (a.grad, seen) == (14.0, [7.0, 14.0])
+
+
+def test_a_leaf_with_a_closure_as_root_accumulates():
+    a = Value(3.0)
+    seen = []
+    a._backward = lambda: seen.append(a.grad)
+    a.backward()
+    a.backward(2.0)
+    assert seen == [1.0, 3.0]
+
+
+def test_a_leaf_may_be_called_by_the_name_of_an_operation():
+    a = Value(3.0, (), "w")
+    assert (a._op, a._role, a._prev) == ("w", "input", ())
+    assert pickle.loads(pickle.dumps(a))._op == "w"
+
+
+def test_a_closure_that_is_not_callable_is_refused():
+    c = Value(3.0) * 2
+    with pytest.raises(ConversionError) as caught:
+        c._backward = None
+    assert str(caught.value) == "_backward is a function without arguments, not None"
+    c.backward()
+    assert c._prev[0].grad == 2.0

@@ -55,9 +55,11 @@ def topological_order(roots: Iterable[Any]) -> list[Any]:
 
 
 def backward_order(root: Any, zero: Any) -> list[Any]:
-    """`topological_order` of one root without its leaves, every gradient in it reset.
+    """What a sweep from one root goes through, with the gradients of inner nodes reset.
 
-    Resetting is what marks a node as seen, which saves half of the time.
+    The order is that of `topological_order`, without plain leaves, which hand
+    nothing on. This is the one trick of the engine: a reset gradient is `zero`
+    itself, so resetting is also what marks a node as seen.
 
     Args:
         root: the node to start from.
@@ -67,11 +69,18 @@ def backward_order(root: Any, zero: Any) -> list[Any]:
     order: list[Any] = []
     path: list[Any] = []
     unvisited: list[Iterator[Any]] = []
+    hooked: set[Any] = set()  # leaves with a closure of their own: they keep their gradient
     node, below = root, iter(root._prev)
-    root._grad = zero if root._rule is not LEAF else root._grad
+    if root._prev:
+        root._grad = zero
     while True:
         for x in below:
             if x._grad is not zero and x._rule is not LEAF:
+                if not x._prev:
+                    if x not in hooked:
+                        hooked.add(x)
+                        order.append(x)
+                    continue
                 x._grad = zero
                 path.append(node)
                 unvisited.append(below)

@@ -151,6 +151,32 @@ def test_a_closure_is_called_once_and_after_its_gradient_is_complete(value: Any)
     assert seen == [3.0]
 
 
+def test_a_leaf_with_a_closure_goes_on_accumulating(value: Any, judge: Any) -> None:
+    a = value(3.0)
+    seen: list[float] = []
+    a._backward = lambda: seen.append(a.grad)
+    c = 2 * a * a
+    c.backward()
+    c.backward()
+    judge(a.grad, 24.0)
+    assert seen == [12.0, 24.0]
+
+
+def test_a_leaf_with_the_name_of_an_operation_stays_a_leaf(value: Any, judge: Any) -> None:
+    a = type(value(3.0))(3.0, (), "w")
+    c = 2 * a * a
+    c.backward()
+    c.backward()
+    judge(a.grad, 24.0)
+    assert (a._op, a._role) == ("w", "input")
+
+
+def test_an_assigned_closure_must_be_callable(value: Any) -> None:
+    node = value(3.0) * 2
+    with pytest.raises(TypeError, match="_backward"):
+        node._backward = None
+
+
 def test_a_node_built_by_hand_has_no_derivative(value: Any, judge: Any) -> None:
     a, b = value(1.0), value(2.0)
     c = value(3.0, (a, b), "+")

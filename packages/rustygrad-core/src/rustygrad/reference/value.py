@@ -84,8 +84,10 @@ class Value:
         self._prev = tuple(_children)
         if self._prev:
             _check_children(self._prev)
-        self._rule = OPAQUE if self._prev or _op else LEAF
-        self._attribute: Any = Pull(_op) if self._prev or _op else "input"
+        self._rule = OPAQUE if self._prev else LEAF
+        self._attribute: Any = Pull(_op) if self._prev else "input"
+        if _op and not self._prev:
+            self.__dict__["_op"] = _op  # a leaf with a name for its origin
         mode = _mode()
         if mode is not PLAIN:
             self._scope = mode.scope
@@ -108,6 +110,8 @@ class Value:
         """The operation that made this node; '' for a leaf."""
         if self._rule is OPAQUE:
             return str(self._attribute.name)
+        if self._rule is LEAF:
+            return str(self.__dict__.get("_op", ""))
         return self._rule.display(self._attribute if self._rule.attribute else None)
 
     @property
@@ -128,6 +132,8 @@ class Value:
 
     @_backward.setter
     def _backward(self, closure: Callable[[], Any]) -> None:
+        if not callable(closure):
+            raise ConversionError(f"_backward is a function without arguments, not {closure!r}")
         self._attribute = Pull(self._op, closure)
         self._rule = OPAQUE
 
@@ -142,45 +148,45 @@ class Value:
 
     # --- operations ---
 
-    def __add__(self, other: Any) -> Any:
+    def __add__(self, other: Any) -> Value:
         if type(other) is Value:
             return _node(ADD, self._data + other._data, (self, other))
         return _binary(ADD, self, other)
 
-    def __radd__(self, other: Any) -> Any:
+    def __radd__(self, other: Any) -> Value:
         if type(other) is int and other == 0:  # where sum() starts
             return self
         return _binary(ADD, other, self)
 
-    def __sub__(self, other: Any) -> Any:
+    def __sub__(self, other: Any) -> Value:
         if type(other) is Value:
             return _node(SUB, self._data - other._data, (self, other))
         return _binary(SUB, self, other)
 
-    def __rsub__(self, other: Any) -> Any:
+    def __rsub__(self, other: Any) -> Value:
         return _binary(SUB, other, self)
 
-    def __mul__(self, other: Any) -> Any:
+    def __mul__(self, other: Any) -> Value:
         if type(other) is Value:
             return _node(MUL, self._data * other._data, (self, other))
         return _binary(MUL, self, other)
 
-    def __rmul__(self, other: Any) -> Any:
+    def __rmul__(self, other: Any) -> Value:
         return _binary(MUL, other, self)
 
-    def __truediv__(self, other: Any) -> Any:
+    def __truediv__(self, other: Any) -> Value:
         return _binary(ops.DIV, self, other)
 
-    def __rtruediv__(self, other: Any) -> Any:
+    def __rtruediv__(self, other: Any) -> Value:
         return _binary(ops.DIV, other, self)
 
-    def __pow__(self, exponent: Any) -> Any:
+    def __pow__(self, exponent: Any) -> Value:
         number = as_number(exponent)
         if number is None:
             return _binary(ops.POWER, self, exponent)
         return _node(ops.POW, ops.POW.forward(self._data, number), (self,), number)
 
-    def __rpow__(self, base: Any) -> Any:
+    def __rpow__(self, base: Any) -> Value:
         return _binary(ops.POWER, base, self)
 
     def __neg__(self) -> Value:
@@ -326,15 +332,15 @@ def _unary(op: Op, x: Value) -> Value:
     return _node(op, op.forward(x._data), (x,))
 
 
-def _binary(op: Op, x: Any, y: Any) -> Any:
+def _binary(op: Op, x: Any, y: Any) -> Value:
     if type(y) is not Value:
         y = operand(y)
         if y is None:
-            return NotImplemented
+            return NotImplemented  # type: ignore[no-any-return]  # so Python asks the other
     if type(x) is not Value:
         x = operand(x)
         if x is None:
-            return NotImplemented
+            return NotImplemented  # type: ignore[no-any-return]  # so Python asks the other
     return _node(op, op.forward(x._data, y._data), (x, y))
 
 
