@@ -23,7 +23,7 @@ def test_unknown_names_its_source_what_is_installed_and_the_near_match(run):
         ("set_backend('zzz')", "set_backend('zzz')"),
         ("use_backend('zzz').__enter__()", "use_backend('zzz')"),
         ("MLP(2, [1], backend='zzz')", "get_backend('zzz')"),
-        ("convert(1.0, 'zzz')", "get_backend('zzz')"),
+        ("convert(1.0, 'zzz')", "convert(..., 'zzz')"),
     ],
 )
 def test_unknown_says_who_asked(run, call, source):

@@ -409,7 +409,7 @@ def test_convert_takes_a_number_too_and_nothing_else():
     assert rustygrad.convert(2, "python").data == 2.0
     with pytest.raises(ConversionError):
         rustygrad.convert("2", "python")
-    with pytest.raises(UnknownNameError):
+    with pytest.raises(UnknownNameError, match=r"^convert\(\.\.\., 'nope'\): no such backend\."):
         rustygrad.convert(2, "nope")
 
 

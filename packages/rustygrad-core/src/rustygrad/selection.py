@@ -27,6 +27,7 @@ from .plugins import KINDS, Offer, normalise, registry
 
 __all__ = [
     "OfferStatus",
+    "backend_asked_for",
     "backends",
     "convert",
     "get_backend",
@@ -73,7 +74,16 @@ def get_backend(name: str | None = None) -> Any:
         DuplicateNameError: two distributions offer it.
         BrokenPluginError: it is installed and fails to load.
     """
-    return _load("backend", _backend_choice(name))
+    return backend_asked_for(name, f"get_backend({name!r})")
+
+
+def backend_asked_for(name: str | None, source: str) -> Any:
+    """As `get_backend`; errors begin with `source`, what the user wrote.
+
+    Raises:
+        PluginError: see `get_backend`.
+    """
+    return _load("backend", _backend_choice(name, source))
 
 
 def set_backend(name: str | None) -> None:
@@ -144,7 +154,7 @@ def convert(value: Any, backend: str) -> Any:
         ConversionError: `value` is not a Value or a real number.
         PluginError: see `get_backend`.
     """
-    cls = get_backend(backend).Value
+    cls = backend_asked_for(backend, f"convert(..., {backend!r})").Value
     if backend_of([value]) is None:
         return cls(value)
     return cls(value.data, label=value.label)
@@ -153,9 +163,9 @@ def convert(value: Any, backend: str) -> Any:
 # --- the rules --------------------------------------------------------------
 
 
-def _backend_choice(name: str | None) -> _Choice:
+def _backend_choice(name: str | None, source: str = "") -> _Choice:
     return (
-        _chosen(name, f"get_backend({name!r})")
+        _chosen(name, source)
         or _in_context.get()
         or _in_process
         or _from_environment("backend")

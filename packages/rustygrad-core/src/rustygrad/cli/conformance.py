@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..errors import ArgumentError
-from ..selection import get_backend
+from ..selection import backend_asked_for
 
 __all__ = ["conformance"]
 
@@ -22,7 +22,7 @@ def conformance(
     What follows the name is passed on to pytest: -x stops at the first failure,
     -k WORD runs the tests whose names hold the word. The exit status is pytest's.
     """
-    get_backend(backend)
+    backend_asked_for(backend, f"conformance {backend}")
     if find_spec("rustygrad_conformance") is None:
         raise ArgumentError("the suite is not installed: pip install rustygrad-conformance")
     import pytest

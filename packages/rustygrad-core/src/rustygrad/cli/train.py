@@ -17,7 +17,7 @@ from .. import datasets, functional, optim
 from ..errors import ArgumentError
 from ..modes import no_grad
 from ..nn import MLP
-from ..selection import get_backend
+from ..selection import backend_asked_for
 
 __all__ = ["train"]
 
@@ -46,7 +46,7 @@ def train(
     if save and not save.absolute().parent.is_dir():
         raise ArgumentError(f"--save {save}: the folder {save.parent} does not exist")
     console = Console(highlight=False)
-    engine = get_backend(backend)
+    engine = backend_asked_for(backend, f"--backend {backend}")
     random.seed(seed)
     model = MLP(2, [16, 16, 1], backend=engine.name)
     points, labels = datasets.moons()
