@@ -65,3 +65,93 @@ def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
 def test_a_missing_folder_is_an_os_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         write_bytes(tmp_path / "none" / "a", b"1")
+
+
+# --- what may be in the place already ---
+
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="permissions and pipes are POSIX's")
+
+
+@posix
+def test_a_symbolic_link_stays_and_what_it_points_at_is_written(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "a").write_bytes(b"1")
+    (tmp_path / "link").symlink_to("real/a")
+    write_bytes(tmp_path / "link", b"2")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "a").read_bytes() == b"2"
+    assert os.listdir(tmp_path / "real") == ["a"]
+
+
+@posix
+def test_a_symbolic_link_to_nothing_makes_the_file_that_it_points_at(tmp_path):
+    (tmp_path / "link").symlink_to("later")
+    write_bytes(tmp_path / "link", b"1")
+    assert (tmp_path / "later").read_bytes() == b"1"
+    assert (tmp_path / "link").is_symlink()
+
+
+@posix
+def test_a_pipe_is_written_to(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    write_bytes(tmp_path / "pipe", b"1")
+    assert os.read(reader, 9) == b"1"
+    os.close(reader)
+    assert stat.S_ISFIFO(os.stat(tmp_path / "pipe").st_mode)
+
+
+@posix
+def test_the_null_device_is_written_to(tmp_path):
+    (tmp_path / "null").symlink_to(os.devnull)
+    write_bytes(tmp_path / "null", b"1")
+    assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
+
+
+@posix
+def test_a_file_that_is_there_keeps_its_permissions(tmp_path):
+    write_bytes(tmp_path / "a", b"1")
+    os.chmod(tmp_path / "a", 0o640)
+    write_bytes(tmp_path / "a", b"2")
+    assert stat.S_IMODE(os.stat(tmp_path / "a").st_mode) == 0o640
+
+
+def test_a_read_only_file_is_refused_by_its_name(tmp_path):
+    path = tmp_path / "a"
+    write_bytes(path, b"1")
+    os.chmod(path, 0o444)
+    with pytest.raises(PermissionError) as caught:
+        write_bytes(path, b"2")
+    assert caught.value.filename == str(path)
+    assert path.read_bytes() == b"1"
+    assert os.listdir(tmp_path) == ["a"]
+    os.chmod(path, 0o644)
+
+
+def test_a_folder_is_refused_by_its_name(tmp_path):
+    with pytest.raises(IsADirectoryError) as caught:
+        write_bytes(tmp_path, b"1")
+    assert caught.value.filename == str(tmp_path)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_name_may_be_as_long_as_names_can_be(tmp_path):
+    name = "a" * 250
+    write_bytes(tmp_path / name, b"1")
+    assert os.listdir(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("name", ["none/a", "a" * 300])
+def test_an_error_names_the_path_that_was_given(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OSError) as caught:
+        write_bytes(name, b"1")
+    assert caught.value.filename == name
+    assert "rustygrad-" not in str(caught.value)
+
+
+def test_the_umask_of_other_threads_is_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "umask", None)
+    write_bytes(tmp_path / "a", b"1")
+    assert (tmp_path / "a").read_bytes() == b"1"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
+import stat
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -35,20 +37,59 @@ def floats_from_json(items: Iterable[Any]) -> list[float]:
 def write_bytes(path: str | Path, content: bytes) -> None:
     """Write a file beside its place, then move it there, so that no half of it is ever seen.
 
+    A symbolic link stays, and what it points at is written. A file that is
+    there keeps its permissions. What is no file, such as a pipe or
+    ``/dev/null``, is written to as it is.
+
     Raises:
+        PermissionError: the file is read-only.
+        IsADirectoryError: `path` is a folder.
         OSError: the folder is missing or cannot be written to.
     """
-    import tempfile  # costs more to import than all of this module
+    target = os.path.realpath(path)
+    try:
+        permissions = _permissions(target)
+        if permissions is None:
+            with open(target, "wb") as stream:
+                stream.write(content)
+        else:
+            _replace(target, content, permissions)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        # as `open` would say it: of the path that was given, not of one beside it
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from None
 
-    folder, name = os.path.split(path)
-    handle, beside = tempfile.mkstemp(dir=folder or ".", prefix=f".{name}.")
+
+def _permissions(target: str) -> int | None:
+    """What to give the new file: those of the old one, -1 where none is there yet.
+
+    None where what is there is no file, and cannot be replaced by one.
+    """
+    try:
+        old = os.stat(target)
+    except FileNotFoundError:
+        return -1
+    if stat.S_ISDIR(old.st_mode):
+        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(old.st_mode):
+        return None
+    if not old.st_mode & 0o222 or not os.access(target, os.W_OK):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+    return stat.S_IMODE(old.st_mode)
+
+
+def _replace(target: str, content: bytes, permissions: int) -> None:
+    # a short name of its own, because that of the target may be as long as a name can be
+    beside = os.path.join(os.path.dirname(target), f".rustygrad-{os.urandom(8).hex()}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    handle = os.open(beside, flags, 0o666)  # of which the umask takes away what it does
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(beside, 0o666 & ~umask)  # mkstemp makes it private
-        os.replace(beside, path)
+        if permissions != -1:
+            os.chmod(beside, permissions)
+        os.replace(beside, target)
     except BaseException:
         os.unlink(beside)
         raise
