@@ -23,6 +23,7 @@ usage: python3 dev.py COMMAND [argument ...]
 """
 ROOT = Path(__file__).resolve().parent
 NOX = ROOT / ".nox" / "bootstrap"
+INTERRUPTED = 130  # what shells give for Ctrl-C
 REQUIREMENTS = ["nox>=2025.2.9", "uv>=0.6"]
 
 
@@ -40,7 +41,7 @@ def main(arguments: list[str]) -> int:
     else:
         options = ["--session", command]
     program = nox()
-    return subprocess.call([program, "--noxfile", str(ROOT / "noxfile.py"), *options, *rest])
+    return call([program, "--noxfile", str(ROOT / "noxfile.py"), *options, *rest])
 
 
 def nox() -> Path:
@@ -60,8 +61,24 @@ def nox() -> Path:
     return program
 
 
+def call(command: list[str]) -> int:
+    """Run a program; Ctrl-C reaches it too, and this waits until it has ended."""
+    interrupted = False
+    with subprocess.Popen(command) as child:
+        while True:
+            try:
+                status = child.wait()
+            except KeyboardInterrupt:
+                interrupted = True
+            else:
+                return INTERRUPTED if interrupted else status
+
+
 def run(command: list[str], purpose: str) -> None:
-    if subprocess.call(command) != 0:
+    status = call(command)
+    if status == INTERRUPTED:
+        sys.exit(INTERRUPTED)
+    if status != 0:
         hint = " (on Debian and Ubuntu: apt install python3-venv)" if "venv" in command else ""
         sys.exit(f"dev.py could not {purpose}{hint}; the reason stands above")
 

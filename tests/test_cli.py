@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from rustygrad import cli, selection
 from rustygrad.cli.app import app
 from typer.testing import CliRunner
 
+ROOT = Path(__file__).parents[1]
 ROWS = 40
 
 
@@ -65,6 +67,37 @@ def test_backends_shows_the_table_and_fails_where_the_selected_one_is_unknown():
     assert result.stderr.endswith("Did you mean 'python'?\n")
 
 
+def test_backends_is_readable_in_a_narrow_console():
+    lines = run("backends", COLUMNS="40").stdout.splitlines()
+    assert lines[:3] == [
+        "backend python: selected",
+        f"  rustygrad-core {rustygrad.__version__}",
+        "  auto",
+    ]
+    assert max(map(len, lines)) <= 40
+    assert "…" not in "".join(lines)
+
+
+@pytest.mark.parametrize("columns", ["30", "40", "60", "72", "80", "100"])
+def test_backends_cuts_nothing_off_at_any_width(monkeypatch, columns):
+    name = "quite-a-long-name-of-a-distribution"
+    row = selection.OfferStatus("plugin", "bad", rustygrad_plugin(name), "broken", "boom " * 30)
+    monkeypatch.setattr("rustygrad.cli.backends.installed", lambda kind="backend": [row])
+    monkeypatch.setenv("COLUMNS", columns)
+    text = invoke("backends").output
+    assert "…" not in text
+    assert text.count("boom") == 30
+    assert "".join(name) in "".join(text.split())
+
+
+def test_backends_in_a_pipe_wraps_nothing(monkeypatch):
+    reason = "a reason that is much longer than any line " * 5
+    row = selection.OfferStatus("plugin", "bad", rustygrad_plugin("d"), "broken", reason)
+    monkeypatch.setattr("rustygrad.cli.backends.installed", lambda kind="backend": [row])
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert reason.strip() in invoke("backends").output
+
+
 def test_backends_shows_a_plugin_that_was_left_out(monkeypatch):
     broken = selection.OfferStatus("plugin", "bad", rustygrad_plugin("bad-dist"), "broken", "boom")
     monkeypatch.setattr("rustygrad.cli.backends.installed", lambda kind="backend": [broken])
@@ -112,6 +145,110 @@ def test_train_in_a_pipe_prints_no_colours():
     assert "\x1b" not in run("train", "--steps", "1").stdout
 
 
+@pytest.mark.parametrize(("columns", "gap"), [("79", " "), ("78", ""), ("40", "")])
+def test_the_grid_fits_the_console(columns, gap):
+    output = run("train", "--steps", "1", COLUMNS=columns).stdout
+    grid = [line for line in output.splitlines() if line and set(line) <= set(".*ox# ")]
+    assert [len(line) for line in grid] == [ROWS + (ROWS - 1) * len(gap)] * ROWS
+
+
+def test_samples_of_both_classes_in_one_place_are_both_shown():
+    from rustygrad.cli.train import _picture
+
+    model = rustygrad.MLP(2, [1])
+    points = [[0.0, 0.0], [0.0, 0.0], [1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]
+    text = _picture(model, points, [1, -1, 1, 1, -1, -1], "").plain
+    assert {mark: text.count(mark) for mark in "#xo"} == {"#": 1, "x": 1, "o": 2}
+
+
+def test_the_legend_explains_a_place_of_both_classes(monkeypatch):
+    assert "is both" not in invoke("train", "--steps", "0").output
+    points = [[0.0, 0.0], [0.0, 0.0], [1.0, 1.0]]
+    monkeypatch.setattr("rustygrad.datasets.moons", lambda: (points, [1, -1, 1]))
+    assert "x and * are 1, # is both" in invoke("train", "--steps", "0").output
+
+
+INTERRUPT = """
+import os, pty, sys, time
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+seen, pressed = b"", False
+while True:
+    try:
+        piece = os.read(terminal, 4096)
+    except OSError:
+        break
+    if not piece:
+        break
+    seen += piece
+    if not pressed and b"loss" in seen:
+        os.write(terminal, b"\\x03")
+        pressed = True
+print(seen.decode())
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
+def in_a_terminal(*command):
+    """What a program printed to a terminal, where Ctrl-C was pressed, and its exit status."""
+    pytest.importorskip("pty")
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("RUSTYGRAD", "COV"))}
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPT, sys.executable, *command],
+        capture_output=True,
+        text=True,
+        env=clean | {"TERM": "xterm", "COLUMNS": "80"},
+        timeout=60,
+        check=True,
+    )
+    *lines, status = done.stdout.split("\n")[:-1]
+    return re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", "\n".join(lines)), int(status)
+
+
+def test_ctrl_c_ends_the_training_with_one_line():
+    output, status = in_a_terminal("-m", "rustygrad", "train", "--steps", "1000000")
+    assert status == 130
+    assert output.rstrip().splitlines()[-1].strip() == "interrupted"
+    assert "Traceback" not in output
+    assert "Abort" not in output
+
+
+def test_dev_py_waits_for_what_it_started_and_gives_130():
+    program = f"""
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("dev", {str(ROOT / "dev.py")!r})
+dev = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(dev)
+sys.exit(dev.call([sys.executable, "-m", "rustygrad", "train", "--steps", "1000000"]))
+"""
+    output, status = in_a_terminal("-c", program)
+    assert status == 130
+    assert output.rstrip().splitlines()[-1].strip() == "interrupted"
+    assert "Traceback" not in output
+
+
+def test_ctrl_c_while_the_commands_are_imported_is_one_line(monkeypatch, capsys):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_run", interrupted)
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_ctrl_c_in_a_command_is_one_line_and_130(monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rustygrad.cli.train._training", interrupted)
+    result = invoke("train")
+    assert result.exit_code == 130
+    assert result.output.splitlines()[-1] == "interrupted"
+
+
 def test_train_names_another_backend_than_the_reference(monkeypatch):
     monkeypatch.setattr(rustygrad.get_backend("python"), "name", "other", raising=False)
     from rustygrad.cli.train import _engine
@@ -131,6 +268,44 @@ def test_train_refuses_a_missing_folder_before_it_trains(tmp_path):
     assert result.returncode == 1
     assert result.stdout == ""
     assert result.stderr.endswith("missing does not exist\n")
+
+
+def test_train_refuses_a_folder_before_it_trains(tmp_path):
+    result = run("train", "--save", str(tmp_path))
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == (
+        f"rustygrad: --save {tmp_path}: this is a folder; give the name of a file in it\n"
+    )
+
+
+def test_train_refuses_a_folder_that_cannot_be_written_to(monkeypatch, tmp_path):
+    def refused(**_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refused)
+    path = tmp_path / "moons.json"
+    with pytest.raises(rustygrad.errors.ArgumentError) as caught:
+        invoke("train", "--save", str(path))
+    assert str(caught.value) == f"--save {path}: it cannot be written: Permission denied"
+
+
+def test_train_refuses_a_file_that_cannot_be_written(monkeypatch, tmp_path):
+    def refused(self, mode):
+        raise PermissionError(13, "Permission denied")
+
+    path = tmp_path / "moons.json"
+    path.write_text("{}")
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(rustygrad.errors.ArgumentError, match="cannot be written"):
+        invoke("train", "--save", str(path))
+
+
+def test_train_overwrites_a_file_and_takes_a_device(tmp_path):
+    path = tmp_path / "moons.json"
+    path.write_text("old")
+    assert invoke("train", "--steps", "0", "--save", str(path)).exit_code == 0
+    assert len(json.loads(path.read_text())) == 337
+    assert invoke("train", "--steps", "0", "--save", os.devnull).exit_code == 0
 
 
 def test_train_names_the_missing_folder(tmp_path):

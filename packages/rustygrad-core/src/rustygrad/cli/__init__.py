@@ -6,11 +6,22 @@ import sys
 
 from ..errors import RustygradError
 
-__all__ = ["main"]
+__all__ = ["INTERRUPTED", "main"]
+
+#: The exit status after Ctrl-C, as shells give it: 128 and the number of SIGINT.
+INTERRUPTED = 130
 
 
 def main() -> None:
     """Run the command line; bad input ends in one clear line and a non-zero exit status."""
+    try:
+        _run()
+    except KeyboardInterrupt:  # while the commands are imported; `app` sees to the rest
+        print("interrupted", file=sys.stderr)  # noqa: T201
+        sys.exit(INTERRUPTED)
+
+
+def _run() -> None:
     try:
         from .app import app
     except ModuleNotFoundError as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +20,7 @@ from ..errors import ArgumentError
 from ..modes import no_grad
 from ..nn import MLP
 from ..selection import backend_asked_for
+from .console import console as make_console
 
 __all__ = ["train"]
 
@@ -26,6 +29,8 @@ GRID: Final = 40
 #: How each side of the boundary, and each sample, is drawn: by label.
 AREA: Final = {-1: (".", "blue"), 1: ("*", "red")}
 SAMPLE: Final = {-1: ("o", "bold bright_blue"), 1: ("x", "bold bright_red")}
+#: Where samples of both labels fall on one character.
+BOTH: Final = ("#", "bold bright_magenta")
 
 
 def train(
@@ -41,11 +46,13 @@ def train(
     """Train a 2-16-16-1 network to tell two moons apart, and draw what it learned.
 
     It is the demo of micrograd: 100 samples, max-margin loss plus an L2 penalty
-    of 1e-4, and a learning rate that falls from 1.0 to 0.1.
+    of 1e-4, and a learning rate that falls from 1.0 to 0.1. The picture is 40 by
+    40 characters, with spaces between them where the console is wide enough; #
+    stands for samples of both classes in one place.
     """
-    if save and not save.absolute().parent.is_dir():
-        raise ArgumentError(f"--save {save}: the folder {save.parent} does not exist")
-    console = Console(highlight=False)
+    if save:
+        _check_place(save)
+    console = make_console()
     engine = backend_asked_for(backend, f"--backend {backend}")
     random.seed(seed)
     model = MLP(2, [16, 16, 1], backend=engine.name)
@@ -56,15 +63,33 @@ def train(
     for line in _watched(console, _training(model, points, labels, steps), steps):
         console.print(line)
     console.print(f"{steps} steps in {time.perf_counter() - started:.2f} s")
-    console.print(_picture(model, points, labels))
-    console.print(
-        Text.assemble(
-            "  ", SAMPLE[-1], " and ", AREA[-1], " are -1, ", SAMPLE[1], " and ", AREA[1], " are 1"
-        )
+    picture = _picture(model, points, labels, " " if console.width >= 2 * GRID - 1 else "")
+    console.print(picture)
+    legend = Text.assemble(
+        "  ", SAMPLE[-1], " and ", AREA[-1], " are -1, ", SAMPLE[1], " and ", AREA[1], " are 1"
     )
+    if BOTH[0] in picture.plain:
+        legend.append(", ").append(*BOTH).append(" is both")
+    console.print(legend)
     if save:
         model.save(save)
         console.print(f"parameters written to {save}")
+
+
+def _check_place(save: Path) -> None:
+    """Refuse a file that could not be written, before the training."""
+    if save.is_dir():
+        raise ArgumentError(f"--save {save}: this is a folder; give the name of a file in it")
+    folder = Path(os.path.realpath(save)).parent  # of the file itself, where this is a link
+    if not folder.is_dir():
+        raise ArgumentError(f"--save {save}: the folder {save.parent} does not exist")
+    try:
+        if save.exists():
+            save.open("ab").close()
+        if save.is_file() or not save.exists():  # and no device, which is written to in place
+            tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise ArgumentError(f"--save {save}: it cannot be written: {error.strerror}") from error
 
 
 def _engine(engine: Any) -> str:
@@ -111,26 +136,27 @@ def _watched(
             progress.update(task, completed=step, state=shown.format(loss, accuracy))
 
 
-def _picture(model: MLP, points: list[list[float]], labels: list[int]) -> Text:
-    """The plane around the samples, GRID x GRID characters, y upwards."""
+def _picture(model: MLP, points: list[list[float]], labels: list[int], gap: str = " ") -> Text:
+    """The plane around the samples, GRID x GRID characters with gaps between them, y upwards."""
     axes = []
     for values in zip(*points, strict=True):
         low, high = min(values) - 0.25, max(values) + 0.25
         axes.append((low, (high - low) / GRID))
     (left, width), (bottom, height) = axes
-    samples = {
-        (int((x - left) / width), int((y - bottom) / height)): label
-        for (x, y), label in zip(points, labels, strict=True)
-    }
+    samples: dict[tuple[int, int], tuple[str, str]] = {}
+    for (x, y), label in zip(points, labels, strict=True):
+        place = int((x - left) / width), int((y - bottom) / height)
+        mark = SAMPLE[label]
+        samples[place] = mark if samples.get(place, mark) == mark else BOTH
     picture = Text(no_wrap=True)
     with no_grad():
         for row in reversed(range(GRID)):
             for column in range(GRID):
                 if (column, row) in samples:
-                    picture.append(*SAMPLE[samples[column, row]])
+                    picture.append(*samples[column, row])
                 else:
                     x, y = left + (column + 0.5) * width, bottom + (row + 0.5) * height
                     picture.append(*AREA[1 if model([x, y]).data > 0 else -1])
-                picture.append(" " if column < GRID - 1 else "\n")
+                picture.append(gap if column < GRID - 1 else "\n")
     picture.rstrip()
     return picture
