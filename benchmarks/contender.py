@@ -39,4 +39,5 @@ if __name__ == "__main__":
     for _ in sys.stdin:
         started = time.perf_counter()
         result = step()
-        print(time.perf_counter() - started, result, flush=True)
+        seconds = time.perf_counter() - started
+        print(seconds, result if isinstance(result, float) else "nan", flush=True)

@@ -7,6 +7,7 @@ are ratios of the best rounds: absolute times hold for one machine and one day.
 import argparse
 import contextlib
 import platform
+import statistics
 import subprocess
 import sys
 import time
@@ -51,8 +52,8 @@ def progress(text: str) -> None:
 
 
 def race(names: list[str], rounds: int, collector: str) -> dict:
-    """The best time of each contender, taking turns."""
-    best = dict.fromkeys(names, float("inf"))
+    """The times of each contender, taking turns."""
+    times = {name: [] for name in names}
     with contextlib.ExitStack() as stack:
         contenders = {name: Contender(name, collector) for name in names}
         for contender in contenders.values():
@@ -62,25 +63,25 @@ def race(names: list[str], rounds: int, collector: str) -> dict:
             results = set()
             for name, contender in contenders.items():
                 seconds, result = contender.step()
-                best[name] = min(best[name], seconds)
+                times[name].append(seconds)
                 if name in ("micrograd", SCALAR):
                     results.add(float(result))
             # micrograd keeps children in a set, so its last bits change from run to run
             rounded = {round(result, 6) for result in results}
             assert len(rounded) < 2, f"the contenders disagree about the loss: {results}"
     progress("")
-    return best
+    return times
 
 
 def starts(rounds: int) -> dict:
-    """The best time of a process from start to end, by what it runs."""
-    best = dict.fromkeys(STARTS, float("inf"))
+    """The times of a process from start to end, by what it runs."""
+    times = {name: [] for name in STARTS}
     for _ in range(rounds):
         for name, code in STARTS.items():
             started = time.perf_counter()
             subprocess.run([sys.executable, "-c", code], check=True)
-            best[name] = min(best[name], time.perf_counter() - started)
-    return best
+            times[name].append(time.perf_counter() - started)
+    return times
 
 
 def processor() -> str:
@@ -91,17 +92,32 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def table(title: str, best: dict) -> list[str]:
+def table(title: str, times: dict) -> list[str]:
+    """A step's times in F and beside micrograd, by the best round and by the median."""
+    best = {name: min(seconds) for name, seconds in times.items()}
+    middle = {name: statistics.median(seconds) for name, seconds in times.items()}
     lines = ["", f"## {title}", ""]
-    if "F" in best:
-        lines += ["| who | ms | in F | faster than micrograd |", "| --- | ---: | ---: | ---: |"]
-        for name, t in best.items():
-            ratio = "" if name == "F" else f"{best['micrograd'] / t:.1f}x"
-            lines.append(f"| {name} | {1e3 * t:.2f} | {t / best['F']:.1f} | {ratio} |")
-    else:
-        lines += ["| what | ms | more than bare Python, ms |", "| --- | ---: | ---: |"]
-        for name, t in best.items():
-            lines.append(f"| {name} | {1e3 * t:.1f} | {1e3 * (t - best['python']):.1f} |")
+    lines += ["| who | best ms | in F | times micrograd | median ms | times micrograd |"]
+    lines += ["| --- | ---: | ---: | ---: | ---: | ---: |"]
+    for name in times:
+        ratios = ["", ""]
+        if name != "F":
+            ratios = [f"{t['micrograd'] / t[name]:.2f}" for t in (best, middle)]
+        lines.append(
+            f"| {name} | {1e3 * best[name]:.2f} | {best[name] / best['F']:.1f} | {ratios[0]} "
+            f"| {1e3 * middle[name]:.2f} | {ratios[1]} |"
+        )
+    return lines
+
+
+def start_table(title: str, times: dict) -> list[str]:
+    """How long programs take, and how much of that is more than bare Python."""
+    lines = ["", f"## {title}", ""]
+    lines += ["| what | best ms | more than bare Python, ms |", "| --- | ---: | ---: |"]
+    bare = min(times["python"])
+    for name, seconds in times.items():
+        t = min(seconds)
+        lines.append(f"| {name} | {1e3 * t:.1f} | {1e3 * (t - bare):.1f} |")
     return lines
 
 
@@ -111,7 +127,7 @@ def report(rounds: int) -> str:
         "",
         f"Measured on {date.today():%Y-%m-%d} with CPython {platform.python_version()} on "
         f"{processor()}, one thread each. Every contender has a process of its own, they take "
-        f"turns, and the best of {rounds} rounds counts. One step is forward, `zero_grad`, "
+        f"turns, {rounds} rounds each. One step is forward, `zero_grad`, "
         "`backward` and update of a 2-16-16-1 network on 100 samples; F is the forward pass "
         "alone on plain Python floats. `python3 dev.py bench` measures anew.",
     ]
@@ -119,7 +135,8 @@ def report(rounds: int) -> str:
     lines += table("One training step, the same program, collector off", off)
     on = race(["F", "micrograd", SCALAR, MLP], rounds, "on")
     lines += table("One training step, collector on", on)
-    lines += table("From the start of the interpreter to the first Value", starts(2 * rounds))
+    title = "From the start of the interpreter to the first Value"
+    lines += start_table(title, starts(2 * rounds))
     return "\n".join(lines) + "\n"
 
 
