@@ -3,7 +3,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from rustygrad.convert import as_float, as_number, backend_of
+from rustygrad.convert import as_float, as_number, backend_of, kind_of
 from rustygrad.errors import ConversionError
 from rustygrad.reference import Value, backend
 
@@ -99,6 +99,19 @@ def test_a_class_with_an_attribute_named_size_is_refused_like_any_other():
 def test_an_integer_too_large_for_a_float_overflows_as_in_python():
     with pytest.raises(OverflowError):
         as_float(10**400)
+
+
+@pytest.mark.parametrize("given", [Decimal("sNaN"), Decimal("-sNaN1")])
+def test_a_signalling_nan_is_no_number(given):
+    assert as_number(given) is None
+    with pytest.raises(ConversionError, match="not an object of type 'Decimal'"):
+        as_float(given)
+
+
+@pytest.mark.parametrize(("given", "text"), REFUSED, ids=lambda x: repr(x)[:30])
+def test_what_was_given_can_be_named_without_advice(given, text):
+    named = kind_of(given)
+    assert text == named or text.startswith(f"{named}: ")
 
 
 def test_nan_and_inf_are_numbers():

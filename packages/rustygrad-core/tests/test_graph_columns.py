@@ -174,6 +174,87 @@ def test_a_graph_is_immutable():
     assert str(caught.value) == "a Graph is immutable: cannot set 'outputs'"
 
 
+def test_no_column_of_a_graph_can_be_deleted():
+    graph = small()
+    with pytest.raises(AttributeError) as caught:
+        del graph.data
+    assert str(caught.value) == "a Graph is immutable: cannot delete 'data'"
+    assert graph == small()
+
+
+@pytest.mark.parametrize("column", ["op", "offsets", "operands", "data", "grad", "role", "scope"])
+def test_what_a_column_looks_at_cannot_be_changed_either(column):
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        getattr(small(), column).obj[0] = 1
+
+
+def test_what_a_graph_was_made_from_may_change_afterwards():
+    numbers = array("d", small().data)
+    graph = columns(data=numbers)
+    numbers[0] = 99.0
+    assert graph == small()
+
+
+def test_a_graph_of_leaves_has_an_empty_column():
+    graph = Graph.capture(Value(1.0))
+    assert (list(graph.operands), graph.operands.format) == ([], "Q")
+    assert graph.operands.readonly
+
+
+# --- a node, or its index ---
+
+
+def test_a_node_or_any_whole_number_is_an_index():
+    np = pytest.importorskip("numpy")
+    graph = small()
+    assert [graph.index_of(i) for i in (graph[2], 2, np.int64(2))] == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("node", "text"),
+    [
+        ("w", "a node is given as such or by its index, not as 'w'"),
+        (1.0, "a node is given as such or by its index, not as 1.0"),
+        (None, "a node is given as such or by its index, not as None"),
+        (
+            Value(1.0),
+            "a node is given as such or by its index, not as Value(data=1.0, grad=0.0): "
+            "capture it among the roots to learn its index",
+        ),
+    ],
+)
+def test_what_is_no_node_is_refused(node, text):
+    with pytest.raises(GraphError) as caught:
+        small().index_of(node)
+    assert str(caught.value) == text
+
+
+def test_a_node_of_another_graph_is_refused():
+    other = Graph.capture(Value(5.0, label="w") * 2)
+    with pytest.raises(GraphError) as caught:
+        small().index_of(other.find("w"))
+    assert str(caught.value) == (
+        "<%0 = input  data=5.0 grad=0.0  # 'w'> is of another graph, "
+        "<Graph of 3 nodes: 1 input, 1 constant, 0 parameters, outputs [2]>, and this is "
+        "<Graph of 6 nodes: 2 inputs, 1 constant, 0 parameters, outputs [5]>: "
+        "find the node in this one, by its label or its index"
+    )
+
+
+def test_a_node_of_a_larger_graph_is_refused():
+    leaf = Graph.capture(Value(2.0))
+    with pytest.raises(GraphError, match="is of another graph"):
+        leaf.index_of(small()[0])
+
+
+def test_a_node_of_what_this_graph_begins_with_is_taken():
+    graph = small()
+    larger = graph.differentiate([graph.find("a")])
+    assert larger.index_of(graph.find("a")) == 0
+    assert larger.differentiate([graph.find("a")]).outputs
+    assert Graph.capture(Value(2.0)).index_of(Graph.capture(Value(2.0))[0]) == 0
+
+
 @pytest.mark.parametrize(
     "copied", [copy.copy, copy.deepcopy, lambda g: pickle.loads(pickle.dumps(g))]
 )
@@ -315,6 +396,26 @@ def test_evaluate_refuses_an_index_out_of_range(index):
     with pytest.raises(GraphError) as caught:
         small().evaluate({index: 1.0})
     assert str(caught.value) == f"node %{index} is not one of the 6 nodes of this graph"
+
+
+def test_evaluate_takes_nodes_too():
+    graph = small()
+    assert list(graph.evaluate({graph.find("a"): 1})) == list(graph.evaluate({0: 1.0}))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "text"),
+    [
+        ({0: "a"}, "the new number of %0 is a number, not 'a'"),
+        ({0: None}, "the new number of %0 is a number, not None"),
+        ({"a": 1.0}, "a node is given as such or by its index, not as 'a'"),
+        ([1.0], "evaluate() takes numbers by node, not a list"),
+    ],
+)
+def test_evaluate_refuses_what_is_no_number_of_a_node(overrides, text):
+    with pytest.raises(GraphError) as caught:
+        small().evaluate(overrides)
+    assert str(caught.value) == text
 
 
 def test_evaluate_refuses_opaque_nodes():

@@ -253,3 +253,26 @@ def test_a_deep_graph_is_differentiated():
     graph = Graph.capture(y, x)
     joint = graph.differentiate([graph.outputs[1]])
     assert joint[joint.outputs[0]].data == 1.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"wrt": ["w"]}, "a node is given as such or by its index, not as 'w'"),
+        ({"wrt": 0}, "wrt is a list of nodes or indices, as in wrt=[0, 1], not 0"),
+        ({"wrt": [0], "of": "L"}, "a node is given as such or by its index, not as 'L'"),
+        ({"wrt": [0], "seed": "x"}, "the seed is a number, not 'x'"),
+        ({"wrt": [0], "seed": None}, "the seed is a number, not None"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused(arguments, text):
+    graph = rustygrad.Graph.capture(Value(2.0) * 3)
+    with pytest.raises(rustygrad.errors.GraphError) as caught:
+        graph.differentiate(**arguments)
+    assert str(caught.value) == text
+
+
+def test_a_lone_node_is_no_list_of_nodes():
+    graph = rustygrad.Graph.capture(Value(2.0) * 3)
+    with pytest.raises(rustygrad.errors.GraphError, match="wrt is a list of nodes"):
+        graph.differentiate(graph[0])

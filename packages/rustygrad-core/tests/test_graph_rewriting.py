@@ -62,6 +62,11 @@ def test_a_slice_of_nothing_is_refused():
     assert str(caught.value) == "slice() takes one node or more, and got none"
 
 
+def test_a_slice_of_a_label_is_refused():
+    with pytest.raises(GraphError, match="a node is given as such or by its index, not as 'w'"):
+        network().slice("w")
+
+
 def test_a_slice_of_a_stranger_is_refused():
     with pytest.raises(GraphError, match="node %99 is not one of"):
         network().slice(99)
@@ -148,10 +153,51 @@ def test_a_folded_graph_refuses_to_compute():
         network().fold().evaluate()
 
 
-def test_a_fold_to_no_depth_is_refused():
+@pytest.mark.parametrize("depth", [0, -1, "a", 1.5])
+def test_a_fold_to_no_depth_is_refused(depth):
     with pytest.raises(GraphError) as caught:
-        network().fold(0)
-    assert str(caught.value) == "fold() keeps one part of a scope path or more, not 0"
+        network().fold(depth)
+    assert str(caught.value) == f"fold() keeps one part of a scope path or more, not {depth!r}"
+
+
+class Chain(rustygrad.Module):
+    """Gives back every link of a chain, each made of two nodes."""
+
+    def __init__(self, length):
+        self.length = length
+
+    def forward(self, x):
+        links = [x]
+        for _ in range(self.length):
+            links.append((links[-1] * 2).sin())
+        return links[1:]
+
+
+class Chained(rustygrad.Module):
+    def __init__(self, length):
+        self.chain = Chain(length)
+
+    def forward(self, x):
+        return self.chain(x)
+
+
+def test_a_result_of_a_module_takes_other_results_of_it_as_operands():
+    folded = Graph.capture(*Chained(3)(Value(2.0, label="x"))).fold()
+    links = [n for n in folded if n.symbol == "chain"]
+    assert [[x.index for x in n.operands] for n in links] == [
+        [folded.find("x").index], [links[0].index], [links[1].index],
+    ]  # fmt: skip
+
+
+def test_folding_a_chain_of_results_walks_each_link_once(monkeypatch):
+    graph = Graph.capture(*Chained(300)(Value(2.0)))
+    walked = []
+    operands_of = Graph.operands_of
+    monkeypatch.setattr(
+        Graph, "operands_of", lambda self, i: walked.append(i) or operands_of(self, i)
+    )
+    graph.fold()
+    assert len(walked) < 5 * len(graph)
 
 
 # --- immutable ---

@@ -7,7 +7,7 @@ from typing import Any
 
 from .errors import ConversionError, MixedBackendsError
 
-__all__ = ["as_float", "as_number", "backend_of", "describe"]
+__all__ = ["as_float", "as_number", "backend_of", "describe", "kind_of"]
 
 
 def as_number(x: Any) -> float | None:
@@ -21,7 +21,12 @@ def as_number(x: Any) -> float | None:
     kind = type(x)
     if not (hasattr(kind, "__float__") or hasattr(kind, "__index__")) or not _real(x):
         return None
-    return float(x) if getattr(x, "shape", ()) == () else None
+    if getattr(x, "shape", ()) != ():
+        return None
+    try:
+        return float(x)
+    except ValueError:  # such as decimal's signalling nan
+        return None
 
 
 def _real(x: Any) -> bool:
@@ -67,19 +72,29 @@ def backend_of(operands: Iterable[Any]) -> Any:
 
 
 def describe(x: Any) -> str:
-    """What was given instead of a number, and what to do about it."""
+    """What was given instead of a number to compute with, and what to do about it."""
+    kind, advice = _kind_and_advice(x)
+    return f"{kind}: {advice}" if advice else kind
+
+
+def kind_of(x: Any) -> str:
+    """What was given, in a few words, where advice about numbers would be out of place."""
+    return _kind_and_advice(x)[0]
+
+
+def _kind_and_advice(x: Any) -> tuple[str, str]:
     name = type(x).__name__
     if x is None:
-        return "None: pass 0.0 for nothing"
+        return "None", "pass 0.0 for nothing"
     if isinstance(x, (str, bytes, bytearray)):
-        return f"{x!r:.60}: convert text first, Value(float(text))"
+        return f"{x!r:.60}", "convert text first, Value(float(text))"
     if hasattr(x, "_backend") and hasattr(x, "_prev"):
-        return "a Value: use it as it is, or detach(v) for a copy without history"
+        return "a Value", "use it as it is, or detach(v) for a copy without history"
     shape = getattr(x, "shape", None)
     if shape:
-        return f"an array of shape {shape}: make one Value of each, list(map(Value, array.flat))"
+        return f"an array of shape {shape}", "make one Value of each, list(map(Value, array.flat))"
     if isinstance(x, complex) or getattr(getattr(x, "dtype", None), "kind", "") == "c":
-        return f"the complex number {x}: pass x.real or abs(x)"
+        return f"the complex number {x}", "pass x.real or abs(x)"
     if isinstance(x, (list, tuple, set, frozenset, dict)) or hasattr(x, "__iter__"):
-        return f"a {name}: make one Value of each, list(map(Value, items))"
-    return f"an object of type {name!r}"
+        return f"a {name}", "make one Value of each, list(map(Value, items))"
+    return f"an object of type {name!r}", ""

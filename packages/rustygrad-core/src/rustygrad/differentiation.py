@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .building import Builder, Ref
+from .convert import as_number, kind_of
 from .errors import GraphError
 from .graph import Graph, Node
 from .ops import LEAF, Op, by_code
@@ -56,9 +57,14 @@ def differentiate(
         the order of `wrt`, so that it can be differentiated again.
 
     Raises:
-        GraphError: an index is out of range, there is nothing to differentiate,
-            or `of` depends on an opaque node.
+        GraphError: a node is not one of the graph, there is nothing to differentiate,
+            `of` depends on an opaque node, or `seed` is not a number.
     """
+    if not hasattr(wrt, "__iter__"):
+        raise GraphError(f"wrt is a list of nodes or indices, as in wrt=[0, 1], not {wrt!r:.60}")
+    start = as_number(seed)
+    if start is None:
+        raise GraphError(f"the seed is a number, not {kind_of(seed)}")
     targets = [graph.index_of(node) for node in wrt]
     if of is None and not graph.outputs:
         raise GraphError("the graph has no outputs: say which node to differentiate, of=...")
@@ -77,7 +83,7 @@ def differentiate(
     order = backward_order(nodes[root], zero)
     for node in order:
         graph.refuse_opaque(node._data.index, "differentiate")
-    nodes[root]._grad = builder.lift(seed)
+    nodes[root]._grad = builder.lift(start)
     sweep(order)
     grads = [nodes[i]._grad for i in targets]
     return builder.build(

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from .convert import backend_of
+from .convert import as_number, backend_of, kind_of
 from .errors import GraphError
 from .files import floats_from_json, floats_to_json, read_text, write_text
 from .modes import scope_id, scope_path
@@ -179,6 +179,9 @@ class Graph(Sequence[Node]):
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a Graph is immutable: cannot set {name!r}")
 
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a Graph is immutable: cannot delete {name!r}")
+
     # --- made from Values ---
 
     @classmethod
@@ -231,13 +234,31 @@ class Graph(Sequence[Node]):
     def index_of(self, node: int | Node) -> int:
         """The index of a node that is given as such, or by its index.
 
+        A node of another graph is taken where this graph begins with all of
+        that one, as what `differentiate` gives does.
+
         Raises:
-            GraphError: it is out of range.
+            GraphError: it is out of range, of another graph, or no node at all.
         """
-        i = node.index if isinstance(node, Node) else node
+        if isinstance(node, Node):
+            if node.graph is not self and not self._begins_with(node.graph):
+                raise GraphError(
+                    f"{node!r} is of another graph, {node.graph!r}, and this is {self!r}: "
+                    "find the node in this one, by its label or its index"
+                )
+            i = node.index
+        elif hasattr(type(node), "__index__"):
+            i = int(node)
+        else:
+            hint = ": capture it among the roots to learn its index" * hasattr(node, "_prev")
+            raise GraphError(f"a node is given as such or by its index, not as {node!r:.60}{hint}")
         if not 0 <= i < len(self):
             raise GraphError(f"node %{i} is not one of the {len(self)} nodes of this graph")
         return i
+
+    def _begins_with(self, other: Graph) -> bool:
+        columns = ("op", "offsets", "operands", "attribute", "role", "data")
+        return all(_starts_with(getattr(self, c), getattr(other, c)) for c in columns)
 
     def refuse_opaque(self, index: int, verb: str) -> None:
         """Raise if a node is opaque, where it would have to be understood.
@@ -329,20 +350,28 @@ class Graph(Sequence[Node]):
             return f"{op.name} has the role number {self.role[i]}"
         return ""
 
-    def evaluate(self, overrides: Mapping[int, float] | None = None) -> array[float]:
+    def evaluate(self, overrides: Mapping[int | Node, float] | None = None) -> array[float]:
         """Compute every node again, and return the data column: one float a node.
 
         Args:
-            overrides: new numbers for leaves, by index.
+            overrides: new numbers for leaves, by node or index.
 
         Raises:
-            GraphError: an opaque node, or an override that is not a leaf.
+            GraphError: an opaque node, an override that is not a leaf, or one
+                that is not a number.
         """
         data = array("d", self.data)
-        for i, number in (overrides or {}).items():
-            if by_code(self.op[self.index_of(i)]) is not LEAF:
+        overrides = {} if overrides is None else overrides
+        if not isinstance(overrides, Mapping):
+            raise GraphError(f"evaluate() takes numbers by node, not {kind_of(overrides)}")
+        for node, number in overrides.items():
+            i = self.index_of(node)
+            if by_code(self.op[i]) is not LEAF:
                 raise GraphError(f"only leaves can be given new numbers, and %{i} is not one")
-            data[i] = number
+            new = as_number(number)
+            if new is None:
+                raise GraphError(f"the new number of %{i} is a number, not {kind_of(number)}")
+            data[i] = new
         for i, code in enumerate(self.op):
             op = by_code(code)
             if op is LEAF:
@@ -377,15 +406,17 @@ class Graph(Sequence[Node]):
     def fold(self, depth: int | None = None) -> Graph:
         """With the nodes of each module drawn together, one opaque node for each result.
 
-        A folded node is called by its scope. Constants and parameters that only
-        the module uses disappear in it. The result draws, and refuses to compile.
+        A folded node is called by its scope, and its operands are what it was made
+        of outside the module, and other results of the module. Constants and
+        parameters that only the module uses disappear in it. The result draws, and
+        refuses to compile.
 
         Args:
             depth: how many parts of a scope path to keep, from 1 up: 2 folds
                 ``layers.0.neurons.3`` into ``layers.0``. All of them by default.
 
         Raises:
-            GraphError: `depth` is less than 1.
+            GraphError: `depth` is no whole number from 1 up.
         """
         from .rewriting import fold
 
@@ -473,10 +504,19 @@ class Graph(Sequence[Node]):
 
 
 def _frozen(column: Any) -> Any:
-    """A column that nobody can change: a read-only view or mapping."""
+    """A column that nobody can change: a view of bytes, or a read-only mapping."""
     if isinstance(column, Mapping):
         return MappingProxyType(dict(column))
-    return memoryview(column).toreadonly()
+    kind: Any = memoryview(column).format
+    content = column.tobytes()
+    if not content:  # which cannot be cast
+        return memoryview(array(kind)).toreadonly()
+    return memoryview(content).cast(kind)
+
+
+def _starts_with(column: Any, start: Any) -> bool:
+    """Whether a frozen column begins with the bits of another one; both know their bytes."""
+    return not start or (len(column) > 0 and column.obj.startswith(start.obj))
 
 
 def _thawed(column: Any) -> Any:

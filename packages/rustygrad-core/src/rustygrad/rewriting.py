@@ -63,10 +63,10 @@ def fold(graph: Graph, depth: int | None) -> Graph:
     """See `Graph.fold`.
 
     Raises:
-        GraphError: `depth` is less than 1.
+        GraphError: `depth` is no whole number from 1 up.
     """
-    if depth is not None and depth < 1:
-        raise GraphError(f"fold() keeps one part of a scope path or more, not {depth}")
+    if depth is not None and not (hasattr(type(depth), "__index__") and depth >= 1):
+        raise GraphError(f"fold() keeps one part of a scope path or more, not {depth!r}")
     groups = _groups(graph, depth)
     shown = _shown(graph, groups)
     builder = Builder()
@@ -78,7 +78,7 @@ def fold(graph: Graph, depth: int | None) -> Graph:
             index[i] = builder.copy(graph, i, [index[j] for j in graph.operands_of(i)]).index
             continue
         builder.scope = scope_id(groups[i])
-        below = [index[j] for j in _entering(graph, groups, i) if shown[j]]
+        below = [index[j] for j in _entering(graph, groups, shown, i)]
         index[i] = builder.add(OPAQUE, below, graph.data[i], grad=graph.grad[i])
         builder.names[index[i]] = groups[i]
         if i in graph.labels:
@@ -112,18 +112,20 @@ def _shown(graph: Graph, groups: list[str]) -> list[bool]:
     return shown
 
 
-def _entering(graph: Graph, groups: list[str], i: int) -> list[int]:
-    """What enters the group of a node on the way to it: each once, in graph order."""
-    entering: dict[int, None] = {}
+def _entering(graph: Graph, groups: list[str], shown: list[bool], i: int) -> list[int]:
+    """What a result of a group is made of, as far as it is shown: each once, in graph order.
+
+    Another result of the same group is the end of the way, so that a chain of
+    results is not walked down from each of its links.
+    """
+    entering: set[int] = set()
     seen: set[int] = set()
     stack = [i]
     while stack:
-        inside = stack.pop()
-        for j in reversed(graph.operands_of(inside)):
-            if groups[j] == groups[i]:
-                if j not in seen:
-                    seen.add(j)
-                    stack.append(j)
-            else:
-                entering[j] = None
+        for j in graph.operands_of(stack.pop()):
+            if shown[j]:
+                entering.add(j)
+            elif groups[j] and j not in seen:
+                seen.add(j)
+                stack.append(j)
     return sorted(entering)
