@@ -349,6 +349,10 @@ def test_a_captured_graph_verifies_and_is_returned():
         ),
         ({"role": array("B", [1, 1, 0, 0, 0, 0])}, "node %3: leaf has the role number 0"),
         ({"role": array("B", [1, 1, 1, 2, 0, 0])}, "node %2: mul has the role number 1"),
+        (
+            {"scope": array("I", [0, 0, 0, 4_000_000_000, 0, 0])},
+            "node %3: no scope has the number 4000000000",
+        ),
         ({"outputs": (6,)}, "output %6 is not one of the 6 nodes"),
         ({"labels": {-1: "x"}}, "labelled node %-1 is not one of the 6 nodes"),
         ({"names": {7: "x"}}, "named node %7 is not one of the 6 nodes"),

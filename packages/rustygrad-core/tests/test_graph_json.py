@@ -3,7 +3,7 @@ import math
 
 import pytest
 import rustygrad
-from rustygrad import Graph
+from rustygrad import Graph, modes
 from rustygrad.errors import GraphError
 from rustygrad.reference import Value
 
@@ -51,37 +51,32 @@ MISSING = object()
 @pytest.mark.parametrize(
     ("key", "item", "text"),
     [
-        ("format", MISSING, "not a saved graph: KeyError: 'format'"),
-        (
-            "format", "onnx",
-            "not a saved graph: ValueError: its format is 'onnx', not 'rustygrad graph 1'",
-        ),
-        ("op", ["leaf", "leaf", "magic"], "not a saved graph: KeyError: 'magic'"),
-        (
-            "data", [1.0, 2.0, "3"],
-            "not a saved graph: ValueError: expected a number, not '3'",
-        ),
-        (
-            "data", [1.0, 2.0, True],
-            "not a saved graph: ValueError: expected a number, not True",
-        ),
-        (
-            "role", ["input", "input", "weight"],
-            "not a saved graph: ValueError: ",
-        ),
-        (
-            "operands", [[], [], [0, -1]],
-            "not a saved graph: OverflowError: ",
-        ),
-        ("operands", [[], [], [0, 2]], "node %2: operands [0, 2] do not all come before it"),
-        (
-            "outputs", ["a"],
-            "not a saved graph: TypeError: ",
-        ),
-        ("outputs", [3], "output %3 is not one of the 3 nodes"),
+        ("format", MISSING, "its format is None, not 'rustygrad graph 1'"),
+        ("format", "onnx", "its format is 'onnx', not 'rustygrad graph 1'"),
+        ("labels", MISSING, "its 'labels' is missing"),
+        ("labels", [], "its 'labels' is a list"),
         ("labels", {"9": "x"}, "labelled node %9 is not one of the 3 nodes"),
-        ("labels", [], "not a saved graph: AttributeError: "),
+        ("labels", {"1": None}, "its 'labels' have None for '1', not text for an index"),
+        ("names", {"one": "x"}, "its 'names' have 'x' for 'one', not text for an index"),
+        ("op", "leaf", "its 'op' is 'leaf'"),
+        ("op", ["leaf", "leaf", "magic"], "node %2: there is no operation 'magic'"),
+        ("op", ["leaf", 3, "add"], "node %1: its op is an object of type 'int', not text"),
+        ("data", [1.0, 2.0, "3"], "its 'data': expected a number, not '3'"),
+        ("data", [1.0, 2.0, True], "its 'data': expected a number, not True"),
+        ("data", [1.0, 2.0, None], "its 'data': expected a number, not None"),
+        (
+            "grad", [1.0, 2.0, 10**400],
+            "its 'grad': expected a number, not an integer too large for a float",
+        ),
         ("data", [1.0], "column 'data' has 1 of 3 rows"),
+        ("role", ["input", "input", "weight"], "node %2: there is no role 'weight'"),
+        ("role", ["input", [], ""], "node %1: its role is a list, not text"),
+        ("scope", ["", 7, ""], "node %1: its scope is an object of type 'int', not text"),
+        ("operands", [[], [], [0, -1]], "the operands of node %2 are [0, -1], not a list of indices"),
+        ("operands", [[], [], 3], "the operands of node %2 are 3, not a list of indices"),
+        ("operands", [[], [], [0, 2]], "node %2: operands [0, 2] do not all come before it"),
+        ("outputs", ["a"], "the outputs are ['a'], not a list of indices"),
+        ("outputs", [3], "output %3 is not one of the 3 nodes"),
     ],
 )  # fmt: skip
 def test_a_record_that_is_no_graph_is_refused_with_the_reason(key, item, text):
@@ -91,14 +86,48 @@ def test_a_record_that_is_no_graph_is_refused_with_the_reason(key, item, text):
         del record[key]
     with pytest.raises(GraphError) as caught:
         Graph.from_json(record)
-    assert str(caught.value).startswith(text)  # what follows are Python's own words
-    assert len(str(caught.value)) == len(text) or text.endswith("Error: ")
+    assert str(caught.value) == f"not a saved graph: {text}"
 
 
-@pytest.mark.parametrize("record", [None, [], 3, "graph"])
-def test_another_kind_of_record_is_refused(record):
-    with pytest.raises(GraphError, match=r"^not a saved graph: TypeError: "):
+@pytest.mark.parametrize(
+    ("record", "text"),
+    [
+        (None, "None"),
+        ([], "a list"),
+        (3, "an object of type 'int'"),
+        ("graph", "'graph'"),
+    ],
+)
+def test_another_kind_of_record_is_refused(record, text):
+    with pytest.raises(GraphError) as caught:
         Graph.from_json(record)
+    assert str(caught.value) == f"not a saved graph: expected a record, not {text}"
+
+
+def test_a_refused_record_leaves_no_scopes_behind():
+    record = Graph.capture(Value(1.0) + Value(2.0)).to_json()
+    record["scope"] = ["never.seen.before", "", 3]
+    before = len(modes._paths)
+    with pytest.raises(GraphError):
+        Graph.from_json(record)
+    assert len(modes._paths) == before
+
+
+def test_a_file_with_a_graph_that_makes_no_sense_is_named(tmp_path):
+    path = tmp_path / "g.json"
+    record = Graph.capture(Value(1.0) + Value(2.0)).to_json()
+    path.write_text(json.dumps(record | {"outputs": [3]}))
+    with pytest.raises(GraphError) as caught:
+        Graph.load(path)
+    assert str(caught.value) == f"{path} is not a saved graph: output %3 is not one of the 3 nodes"
+
+
+def test_a_file_of_nested_brackets_is_refused(tmp_path):
+    path = tmp_path / "g.json"
+    path.write_text("[" * 100_000)
+    with pytest.raises(GraphError) as caught:
+        Graph.load(path)
+    assert str(caught.value) == f"{path} is not a saved graph: its brackets are nested too deeply"
 
 
 def test_a_file_that_is_no_json_is_refused(tmp_path):

@@ -421,12 +421,10 @@ def test_a_state_dict_is_loaded():
         ),
         ({"w.0": 1, "b": "2"}, "the state dict holds no number for 'b': '2'"),
         ({"w.0": 1, "b": None}, "the state dict holds no number for 'b': None"),
-        (None, "a state dict maps names to numbers; this is None: pass 0.0 for nothing"),
-        (
-            [1.0, 2.0],
-            "a state dict maps names to numbers; this is a list: "
-            "make one Value of each, list(map(Value, items))",
-        ),
+        (None, "a state dict maps names to numbers; this is None"),
+        ([1.0, 2.0], "a state dict maps names to numbers; this is a list"),
+        ({"w.0": 1, "b": 10**400}, "the number for 'b' is too large for a float"),
+        ({"w.0": 1, "b": 10**5000}, "the number for 'b' is too large for a float"),
     ],
 )
 def test_a_state_dict_that_does_not_fit_changes_nothing(state, text):
@@ -435,14 +433,6 @@ def test_a_state_dict_that_does_not_fit_changes_nothing(state, text):
     with pytest.raises(StateDictError) as caught:
         neuron.load_state_dict(state)
     assert str(caught.value) == text
-    assert neuron.state_dict() == before
-
-
-def test_a_number_too_large_changes_nothing():
-    neuron = Neuron(1)
-    before = neuron.state_dict()
-    with pytest.raises(OverflowError):
-        neuron.load_state_dict({"w.0": 1, "b": 10**400})
     assert neuron.state_dict() == before
 
 
@@ -473,10 +463,15 @@ def test_a_file_is_strict_json(tmp_path):
     ("content", "reason"),
     [
         (b"{", "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
-        (b"[1, 2]", "'list' object has no attribute 'values'"),
+        (b"[1, 2]", "expected numbers by name, not a list"),
+        (b"[" * 100_000, "its brackets are nested too deeply"),
+        (b'{"w.0": null, "b": 0}', "expected a number, not None"),
         (b'{"w.0": "one", "b": 0}', "expected a number, not 'one'"),
         (b'{"w.0": true, "b": 0}', "expected a number, not True"),
-        (b'{"w.0": 1' + b"0" * 400 + b', "b": 0}', "int too large to convert to float"),
+        (
+            b'{"w.0": 1' + b"0" * 400 + b', "b": 0}',
+            "expected a number, not an integer too large for a float",
+        ),
     ],
 )
 def test_a_file_that_is_no_module_changes_nothing(content, reason, tmp_path):
@@ -499,9 +494,13 @@ def test_a_file_of_other_things_is_refused(content, tmp_path):
 
 
 def test_a_file_of_another_shape_is_refused(tmp_path):
-    Neuron(2).save(tmp_path / "n.json")
-    with pytest.raises(StateDictError, match=r"missing nothing; unexpected 'w\.1'"):
-        Neuron(1).load(tmp_path / "n.json")
+    path = tmp_path / "n.json"
+    Neuron(2).save(path)
+    with pytest.raises(StateDictError) as caught:
+        Neuron(1).load(path)
+    assert str(caught.value) == (
+        f"{path}: the state dict does not fit this Neuron: missing nothing; unexpected 'w.1'"
+    )
 
 
 def test_a_missing_file_is_an_os_error(tmp_path):

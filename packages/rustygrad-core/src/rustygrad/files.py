@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["floats_from_json", "floats_to_json", "read_text", "write_bytes", "write_text"]
+__all__ = [
+    "floats_from_json",
+    "floats_to_json",
+    "read_json",
+    "read_text",
+    "write_bytes",
+    "write_text",
+]
 
 
 def floats_to_json(numbers: Iterable[float]) -> list[Any]:
@@ -24,13 +31,17 @@ def floats_from_json(items: Iterable[Any]) -> list[float]:
     """What `floats_to_json` was given.
 
     Raises:
-        ValueError: an item is neither a number nor one of the three words.
+        ValueError: an item is neither a number that a float can hold nor one of
+            the three words.
     """
     numbers = []
     for item in items:
-        if isinstance(item, (bool, str)) and item not in ("nan", "inf", "-inf"):
-            raise ValueError(f"expected a number, not {item!r}")
-        numbers.append(float(item))
+        if type(item) not in (int, float) and item not in ("nan", "inf", "-inf"):
+            raise ValueError(f"expected a number, not {item!r:.60}")
+        try:
+            numbers.append(float(item))
+        except OverflowError:
+            raise ValueError("expected a number, not an integer too large for a float") from None
     return numbers
 
 
@@ -109,3 +120,18 @@ def read_text(path: str | Path) -> str:
     """
     with open(path, encoding="utf-8") as stream:
         return stream.read()
+
+
+def read_json(path: str | Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is not JSON in UTF-8.
+    """
+    import json
+
+    try:
+        return json.loads(read_text(path))
+    except RecursionError:
+        raise ValueError("its brackets are nested too deeply") from None

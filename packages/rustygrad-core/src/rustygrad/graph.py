@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from .convert import as_number, backend_of, kind_of
 from .errors import GraphError
-from .files import floats_from_json, floats_to_json, read_text, write_text
-from .modes import scope_id, scope_path
-from .ops import LEAF, OPAQUE, OPS, Op, by_code, by_name
+from .files import floats_from_json, floats_to_json, read_json, write_text
+from .modes import is_scope, scope_id, scope_path
+from .ops import LEAF, OPAQUE, OPS, Op, by_code
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +26,9 @@ __all__ = ["ROLES", "Graph", "Node"]
 
 #: What a leaf is; '' for the other nodes. The role column holds positions in this tuple.
 ROLES: Final = ("", "input", "constant", "parameter")
+
+#: What a saved graph says that it is.
+FORMAT: Final = "rustygrad graph 1"
 
 
 class Node:
@@ -348,6 +351,8 @@ class Graph(Sequence[Node]):
             return f"{op.name} takes at least one operand"
         if self.role[i] >= len(ROLES) or (op is LEAF) != bool(self.role[i]):
             return f"{op.name} has the role number {self.role[i]}"
+        if not is_scope(self.scope[i]):
+            return f"no scope has the number {self.scope[i]}"
         return ""
 
     def evaluate(self, overrides: Mapping[int | Node, float] | None = None) -> array[float]:
@@ -435,7 +440,7 @@ class Graph(Sequence[Node]):
     def to_json(self) -> dict[str, Any]:
         """The graph as plain data that `json` can write; floats keep their bits."""
         return {
-            "format": "rustygrad graph 1",
+            "format": FORMAT,
             "op": [by_code(code).name for code in self.op],
             "operands": [list(self.operands_of(i)) for i in range(len(self))],
             "attribute": floats_to_json(self.attribute),
@@ -456,29 +461,9 @@ class Graph(Sequence[Node]):
             GraphError: the record is not one, or the graph in it does not verify.
         """
         try:
-            if record["format"] != "rustygrad graph 1":
-                raise ValueError(f"its format is {record['format']!r}, not 'rustygrad graph 1'")
-            offsets = array("Q", [0])
-            operands = array("Q")
-            for row in record["operands"]:
-                operands.extend(row)
-                offsets.append(len(operands))
-            graph = cls(
-                op=array("B", [by_name(name).code for name in record["op"]]),
-                offsets=offsets,
-                operands=operands,
-                attribute=array("d", floats_from_json(record["attribute"])),
-                data=array("d", floats_from_json(record["data"])),
-                grad=array("d", floats_from_json(record["grad"])),
-                role=array("B", [ROLES.index(role) for role in record["role"]]),
-                scope=array("I", [scope_id(path) for path in record["scope"]]),
-                labels={int(i): str(label) for i, label in record["labels"].items()},
-                names={int(i): str(name) for i, name in record["names"].items()},
-                outputs=array("Q", record["outputs"]),
-            )
-        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
-            raise GraphError(f"not a saved graph: {type(error).__name__}: {error}") from error
-        return graph.verify()
+            return cls(**_columns_from_json(record)).verify()
+        except ValueError as error:
+            raise GraphError(f"not a saved graph: {error}") from None
 
     def save(self, path: str | Path) -> None:
         """Write the graph to a JSON file, whole or not at all."""
@@ -494,13 +479,81 @@ class Graph(Sequence[Node]):
             GraphError: the file holds something else.
             OSError: the file cannot be read.
         """
-        import json
-
         try:
-            record = json.loads(read_text(path))
+            return cls(**_columns_from_json(read_json(path))).verify()
         except ValueError as error:
-            raise GraphError(f"{path} is not a saved graph: {error}") from error
-        return cls.from_json(record)
+            raise GraphError(f"{path} is not a saved graph: {error}") from None
+
+
+def _columns_from_json(record: Any) -> dict[str, Any]:
+    """The arguments of a Graph, from what `Graph.to_json` gave.
+
+    Raises:
+        ValueError: the record is not one; the text says what is wrong with it.
+    """
+    if not isinstance(record, dict):
+        raise ValueError(f"expected a record, not {kind_of(record)}")
+    if record.get("format") != FORMAT:
+        raise ValueError(f"its format is {record.get('format')!r:.60}, not {FORMAT!r}")
+    kinds = {"labels": dict, "names": dict}
+    for name in Graph.__slots__:
+        if name != "offsets" and not isinstance(record.get(name), kinds.get(name, list)):
+            problem = f"is {kind_of(record[name])}" if name in record else "is missing"
+            raise ValueError(f"its {name!r} {problem}")
+    offsets, operands = array("Q", [0]), array("Q")
+    for i, row in enumerate(record["operands"]):
+        operands.extend(_indices(f"the operands of node %{i}", row))
+        offsets.append(len(operands))
+    for what in ("op", "role", "scope"):
+        for i, item in enumerate(record[what]):
+            if not isinstance(item, str):
+                raise ValueError(f"node %{i}: its {what} is {kind_of(item)}, not text")
+    columns = {name: array("d", _floats(name, record[name])) for name in _FLOATS}
+    return columns | {
+        "op": array("B", _positions("operation", record["op"], _CODES)),
+        "offsets": offsets,
+        "operands": operands,
+        "role": array("B", _positions("role", record["role"], _ROLE_NUMBERS)),
+        "labels": _texts("labels", record["labels"]),
+        "names": _texts("names", record["names"]),
+        "outputs": _indices("the outputs", record["outputs"]),
+        "scope": array("I", [scope_id(path) for path in record["scope"]]),
+    }
+
+
+_FLOATS = ("attribute", "data", "grad")
+_CODES = {op.name: op.code for op in (LEAF, OPAQUE, *OPS.values())}
+_ROLE_NUMBERS = {role: number for number, role in enumerate(ROLES)}
+
+
+def _indices(what: str, items: Any) -> array[int]:
+    try:
+        return array("Q", items)
+    except (TypeError, OverflowError):
+        raise ValueError(f"{what} are {items!r:.60}, not a list of indices") from None
+
+
+def _floats(what: str, items: list[Any]) -> list[float]:
+    try:
+        return floats_from_json(items)
+    except ValueError as error:
+        raise ValueError(f"its {what!r}: {error}") from None
+
+
+def _positions(what: str, names: list[str], known: Mapping[str, int]) -> list[int]:
+    for i, name in enumerate(names):
+        if name not in known:
+            raise ValueError(f"node %{i}: there is no {what} {name!r:.60}")
+    return [known[name] for name in names]
+
+
+def _texts(what: str, items: dict[str, Any]) -> dict[int, str]:
+    for key, item in items.items():
+        if not (str(key).isdecimal() and len(str(key)) < 20 and isinstance(item, str)):
+            raise ValueError(
+                f"its {what!r} have {item!r:.60} for {key!r:.60}, not text for an index"
+            )
+    return {int(key): item for key, item in items.items()}
 
 
 def _frozen(column: Any) -> Any:

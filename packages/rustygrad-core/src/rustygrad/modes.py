@@ -18,6 +18,7 @@ __all__ = [
     "Mode",
     "anomaly",
     "current",
+    "is_scope",
     "mode",
     "no_grad",
     "scope_id",
@@ -130,6 +131,11 @@ def scope_id(path: str) -> int:
         _paths.append(path)
         number = _ids.setdefault(path, _paths.index(path))
     return number
+
+
+def is_scope(number: int) -> bool:
+    """Whether `scope_id` gave this number."""
+    return 0 <= number < len(_paths)
 
 
 def scope_path(number: int) -> str:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from . import functional
-from .convert import as_number, backend_of, describe
+from .convert import as_number, backend_of, kind_of
 from .errors import ArgumentError, ConversionError, LengthError, StateDictError
-from .files import floats_from_json, floats_to_json, read_text, write_text
+from .files import floats_from_json, floats_to_json, read_json, write_text
 from .functional import dot_operands
 from .modes import Mode, current, mode, scope_id, scope_path
 from .ops import DOT, OPS
@@ -77,7 +77,7 @@ class Module:
                 is not a number. Nothing has been changed then.
         """
         if not isinstance(state, Mapping):
-            raise StateDictError(f"a state dict maps names to numbers; this is {describe(state)}")
+            raise StateDictError(f"a state dict maps names to numbers; this is {kind_of(state)}")
         parameters = dict(self.named_parameters())
         missing = [name for name in parameters if name not in state]
         unexpected = [name for name in state if name not in parameters]
@@ -88,9 +88,14 @@ class Module:
             )
         numbers = {}
         for name, number in state.items():
-            numbers[name] = as_number(number)
+            try:
+                numbers[name] = as_number(number)
+            except OverflowError:
+                raise StateDictError(f"the number for {name!r} is too large for a float") from None
             if numbers[name] is None:
-                raise StateDictError(f"the state dict holds no number for {name!r}: {number!r}")
+                raise StateDictError(
+                    f"the state dict holds no number for {name!r}: {kind_of(number)}"
+                )
         for name, parameter in parameters.items():
             parameter.data = numbers[name]
 
@@ -112,11 +117,16 @@ class Module:
             StateDictError: it is no saved module, or not one of this shape.
         """
         try:
-            state = json.loads(read_text(path))
+            state = read_json(path)
+            if not isinstance(state, dict):
+                raise ValueError(f"expected numbers by name, not {kind_of(state)}")
             numbers = dict(zip(state, floats_from_json(state.values()), strict=True))
-        except (ValueError, OverflowError, AttributeError, TypeError) as error:
-            raise StateDictError(f"{path} is not a saved module: {error}") from error
-        self.load_state_dict(numbers)
+        except ValueError as error:
+            raise StateDictError(f"{path} is not a saved module: {error}") from None
+        try:
+            self.load_state_dict(numbers)
+        except StateDictError as error:
+            raise StateDictError(f"{path}: {error}") from None
 
     def _learn_mode(self, outer: Mode) -> Mode:
         """The mode of calls that come from the mode `outer`: the same, in this module's scope."""
