@@ -287,6 +287,17 @@ def test_modules_that_point_at_each_other_do_not_hang():
     assert owner([1.0]).data == owner([1.0]).data
 
 
+def test_two_parameters_with_one_path_are_refused():
+    own = Own()
+    own.parts = {1: Value(1.0), "1": Value(2.0)}
+    with pytest.raises(ArgumentError) as caught:
+        own.state_dict()
+    assert str(caught.value) == (
+        "two parameters of this Own have the path 'parts.1': "
+        "give one of them another name, or another key"
+    )
+
+
 def test_zero_grad_resets_every_parameter():
     model = MLP(2, [2, 1])
     model([1.0, 2.0]).backward()
@@ -364,6 +375,39 @@ def test_a_module_that_was_called_alone_before_gets_its_path_later():
 
 def test_a_shared_module_has_the_first_of_its_names_as_its_parameters_do():
     assert scopes(Tied()([1.0])) == ["a"]
+
+
+class Caller(Module):
+    """Adds up what its parts give."""
+
+    def __init__(self, **parts):
+        vars(self).update(parts)
+        self.parts = list(parts.values())
+
+    def forward(self, x):
+        return rustygrad.sum(part(x) for part in self.parts)
+
+
+def test_a_module_that_was_added_after_the_first_call_gets_its_path():
+    net = Caller(inner=Caller(a=Neuron(1)))
+    net([1.0])
+    net.inner.parts.append(Neuron(1))
+    assert scopes(net([1.0])) == ["inner", "inner.a", "inner.parts.1"]
+
+
+def test_a_module_of_two_parents_has_its_path_in_the_one_that_calls_it():
+    shared = Neuron(1)
+    net = Caller(one=Caller(a=shared), two=Caller(b=shared))
+    for _ in range(2):
+        assert scopes(net([1.0])) == ["one", "one.a", "two", "two.b"]
+    with rustygrad.anomaly():
+        assert scopes(net([1.0])) == ["one", "one.a", "two", "two.b"]
+
+
+def test_what_was_learned_of_scopes_is_in_no_pickle():
+    net = Caller(a=Neuron(1))
+    net([1.0])
+    assert not [name for name in net.a.__getstate__() if name.startswith("_scope")]
 
 
 def test_modules_in_dicts_have_their_keys_in_the_path():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -26,7 +27,13 @@ class Module:
 
     Write a subclass with a `forward` method and call the module itself; the call
     stamps the nodes it makes with the module's path, such as
-    ``layers.0.neurons.3``, which pictures and messages use.
+    ``layers.0.neurons.3``, which pictures and messages use. A module that has
+    several names has that of the module that calls it, and the first of them
+    there; two outermost modules that share one both show the name that it had
+    in the one that called it first.
+
+    What `no_grad` made is a leaf like any other. Stored on a module, it would
+    be one of its parameters: store its number, ``y.data``.
     """
 
     _scope_modes: dict[Mode, Mode]
@@ -53,9 +60,21 @@ class Module:
         return [parameter for _, parameter in self.named_parameters()]
 
     def named_parameters(self) -> list[tuple[str, Any]]:
-        """The parameters with their paths, such as ``layers.0.neurons.3.w.1``."""
+        """The parameters with their paths, such as ``layers.0.neurons.3.w.1``.
+
+        Raises:
+            ArgumentError: two of them have one path.
+        """
         found: list[tuple[str, Any]] = []
         _collect(self, "", found, set())
+        paths: set[str] = set()
+        for path, _ in found:
+            if path in paths:
+                raise ArgumentError(
+                    f"two parameters of this {type(self).__name__} have the path {path!r}: "
+                    "give one of them another name, or another key"
+                )
+            paths.add(path)
         for _, parameter in found:
             parameter._role = "parameter"
         return found
@@ -130,8 +149,10 @@ class Module:
 
     def _learn_mode(self, outer: Mode) -> Mode:
         """The mode of calls that come from the mode `outer`: the same, in this module's scope."""
-        for name, child in reversed([*_children(self)]):  # the first of two names holds
-            child.__dict__["_scope_name"] = name
+        caller = _calling_module()
+        if caller is not None and self.__dict__.get("_scope_owner") != id(caller):
+            _name_children(caller)  # it has got this module since its first call
+        for child in _name_children(self):
             child.__dict__.pop("_scope_modes", None)  # learned under another name
         self.named_parameters()  # marks them as parameters
         steps = scope_path(outer.scope), self.__dict__.get("_scope_name", "")
@@ -142,15 +163,34 @@ class Module:
 
     def __getstate__(self) -> dict[str, Any]:
         """What was learned of scopes holds for one process, and stays out of pickles and copies."""
-        return {name: item for name, item in self.__dict__.items() if name != "_scope_modes"}
+        return {name: item for name, item in self.__dict__.items() if name not in _LEARNED}
+
+
+#: What a module keeps for itself among its attributes.
+_LEARNED = ("_scope_modes", "_scope_name", "_scope_owner")
+
+
+def _calling_module() -> Module | None:
+    """The module in whose `forward` another one is being called for the first time."""
+    frame: Any = sys._getframe(3)  # past this one, _learn_mode and the __call__ it serves
+    while frame is not None and frame.f_code is not Module.__call__.__code__:
+        frame = frame.f_back
+    module: Module | None = frame and frame.f_locals["self"]
+    return module
+
+
+def _name_children(module: Module) -> list[Module]:
+    """Tell the modules below what they are called here; the first of two names holds."""
+    children = [*_children(module)]
+    for name, child in reversed(children):
+        child.__dict__.update(_scope_name=name, _scope_owner=id(module))
+    return [child for _, child in children]
 
 
 def _entries(holder: Any) -> Iterator[tuple[str, Any]]:
     """What a module, list, tuple or dict holds, by name."""
     if isinstance(holder, Module):
-        yield from (
-            (k, v) for k, v in vars(holder).items() if k not in ("_scope_modes", "_scope_name")
-        )
+        yield from ((name, item) for name, item in vars(holder).items() if name not in _LEARNED)
     elif isinstance(holder, (list, tuple)):
         yield from ((str(i), item) for i, item in enumerate(holder))
     elif isinstance(holder, dict):
