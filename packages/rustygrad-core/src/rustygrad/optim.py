@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from .convert import as_number, backend_of, describe
+from .convert import as_number, backend_of, kind_of
 from .errors import ArgumentError, ConversionError, LengthError
 
 __all__ = ["SGD", "Adam", "AdamW", "Optimizer", "clip_grad_norm"]
@@ -15,15 +15,19 @@ __all__ = ["SGD", "Adam", "AdamW", "Optimizer", "clip_grad_norm"]
 class Optimizer:
     """What all optimisers share.
 
+    Its numbers may be changed between steps; `step` refuses one that is out of
+    range before it changes anything.
+
     Attributes:
         parameters: the leaves that `step` changes.
-        lr: the learning rate, which may be changed between steps.
+        lr: the learning rate.
+        weight_decay: as given.
     """
 
     def __init__(self, parameters: Iterable[Any], lr: float, weight_decay: float) -> None:
         self.parameters = _checked(parameters)
-        self.lr = _within("lr", lr, 0.0)
-        self.weight_decay = _within("weight_decay", weight_decay, 0.0)
+        self.lr = lr
+        self.weight_decay = weight_decay
 
     def zero_grad(self) -> None:
         """Set the gradient of every parameter to 0."""
@@ -33,6 +37,16 @@ class Optimizer:
     def step(self) -> None:
         """Change every parameter by what its gradient says."""
         raise NotImplementedError
+
+    def _check(self) -> None:
+        """Make floats of the numbers, as they are now.
+
+        Raises:
+            ArgumentError: one is out of range.
+            ConversionError: one is no number.
+        """
+        self.lr = _within("lr", self.lr, 0.0)
+        self.weight_decay = _within("weight_decay", self.weight_decay, 0.0)
 
 
 class SGD(Optimizer):
@@ -49,7 +63,8 @@ class SGD(Optimizer):
         weight_decay: L2 penalty, from 0 up.
 
     Raises:
-        ArgumentError: a number is out of range, or there are no parameters.
+        ArgumentError: a number is out of range, or there are no parameters, or one
+            is there twice or is the result of an operation.
         ConversionError: a parameter is not a Value.
     """
 
@@ -61,11 +76,17 @@ class SGD(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(parameters, lr, weight_decay)
-        self.momentum = _within("momentum", momentum, 0.0)
+        self.momentum = momentum
         self._velocity: list[float] = []
+        self._check()
+
+    def _check(self) -> None:
+        super()._check()
+        self.momentum = _within("momentum", self.momentum, 0.0)
 
     def step(self) -> None:
         """Change every parameter by what its gradient says."""
+        self._check()
         grads = [p.grad for p in self.parameters]
         if self.weight_decay:
             decay = self.weight_decay
@@ -97,7 +118,8 @@ class Adam(Optimizer):
         weight_decay: L2 penalty, from 0 up.
 
     Raises:
-        ArgumentError: a number is out of range, or there are no parameters.
+        ArgumentError: a number is out of range, or there are no parameters, or one
+            is there twice or is the result of an operation.
         ConversionError: a parameter is not a Value.
     """
 
@@ -110,34 +132,46 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(parameters, lr, weight_decay)
-        try:
-            beta1, beta2 = betas
-        except (TypeError, ValueError):
-            raise LengthError(f"betas is a pair of numbers, not {betas!r}") from None
-        self.betas = (_within("beta1", beta1, 0.0, 1.0), _within("beta2", beta2, 0.0, 1.0))
-        self.eps = _within("eps", eps, 0.0)
-        if self.eps == 0.0:
-            raise ArgumentError("eps is a number above 0, not 0.0")
+        self.betas = betas
+        self.eps = eps
+        self._check()
         self._steps = 0
         self._mean = [0.0] * len(self.parameters)
         self._square = [0.0] * len(self.parameters)
 
+    def _check(self) -> None:
+        super()._check()
+        try:
+            beta1, beta2 = self.betas
+        except (TypeError, ValueError):
+            raise LengthError(f"betas is a pair of numbers, not {self.betas!r}") from None
+        self.betas = (_within("beta1", beta1, 0.0, 1.0), _within("beta2", beta2, 0.0, 1.0))
+        self.eps = _within("eps", self.eps, 0.0)
+        if self.eps == 0.0:
+            raise ArgumentError("eps is a number above 0, not 0.0")
+
     def step(self) -> None:
         """Change every parameter by what its gradient says."""
-        self._steps += 1
+        self._check()
+        steps = self._steps + 1
         beta1, beta2 = self.betas
-        rate = self.lr / (1.0 - beta1**self._steps)
-        spread = math.sqrt(1.0 - beta2**self._steps)
-        for i, p in enumerate(self.parameters):
-            g = self._decayed(p)
-            m = self._mean[i] = beta1 * self._mean[i] + (1.0 - beta1) * g
-            v = self._square[i] = beta2 * self._square[i] + (1.0 - beta2) * g * g
-            p.data -= rate * (m / (math.sqrt(v) / spread + self.eps))
+        rate = self.lr / (1.0 - beta1**steps)
+        spread = math.sqrt(1.0 - beta2**steps)
+        means, squares, numbers = [], [], []
+        for p, mean, square in zip(self.parameters, self._mean, self._square, strict=True):
+            x, g = self._decayed(p.data, p.grad)
+            m = beta1 * mean + (1.0 - beta1) * g
+            v = beta2 * square + (1.0 - beta2) * g * g
+            means.append(m)
+            squares.append(v)
+            numbers.append(x - rate * (m / (math.sqrt(v) / spread + self.eps)))
+        self._steps, self._mean, self._square = steps, means, squares
+        for p, x in zip(self.parameters, numbers, strict=True):
+            p.data = x
 
-    def _decayed(self, p: Any) -> float:
-        """The gradient of a parameter, the weight decay in it."""
-        grad: float = p.grad
-        return grad + self.weight_decay * p.data if self.weight_decay else grad
+    def _decayed(self, x: float, g: float) -> tuple[float, float]:
+        """A parameter's number and gradient, the weight decay in the gradient."""
+        return x, g + self.weight_decay * x if self.weight_decay else g
 
 
 class AdamW(Adam):
@@ -157,11 +191,9 @@ class AdamW(Adam):
     ) -> None:
         super().__init__(parameters, lr, betas, eps, weight_decay)
 
-    def _decayed(self, p: Any) -> float:
-        """The gradient as it is; the decay goes to the parameter itself."""
-        p.data *= 1.0 - self.lr * self.weight_decay
-        grad: float = p.grad
-        return grad
+    def _decayed(self, x: float, g: float) -> tuple[float, float]:
+        """A parameter's number and gradient, the weight decay in the number."""
+        return x * (1.0 - self.lr * self.weight_decay), g
 
 
 def clip_grad_norm(parameters: Iterable[Any], max_norm: float) -> float:
@@ -172,16 +204,22 @@ def clip_grad_norm(parameters: Iterable[Any], max_norm: float) -> float:
 
     Args:
         parameters: leaves, such as ``model.parameters()``.
-        max_norm: from 0 up.
+        max_norm: from 0 up; inf to measure the norm alone.
 
     Returns:
         The norm as it was before.
 
     Raises:
-        ArgumentError: `max_norm` is negative, or there are no parameters.
+        ArgumentError: `max_norm` is negative, or there are no parameters, or one is
+            there twice or is the result of an operation.
+        ConversionError: `max_norm` is no number, or a parameter is not a Value.
     """
     leaves = _checked(parameters)
-    limit = _within("max_norm", max_norm, 0.0)
+    limit = as_number(max_norm)
+    if limit is None:
+        raise ConversionError(f"max_norm is a number, not {kind_of(max_norm)}")
+    if not limit >= 0.0:
+        raise ArgumentError(f"max_norm is a number from 0.0 up, not {limit}")
     total = 0.0
     for p in leaves:
         total += p.grad * p.grad
@@ -198,21 +236,29 @@ def _checked(parameters: Iterable[Any]) -> list[Any]:
         leaves = list(parameters)
     except TypeError:
         leaves = [parameters]
-    for p in leaves:
+    for i, p in enumerate(leaves):
         if backend_of((p,)) is None:
             raise ConversionError(
-                f"parameters are Values, such as model.parameters(), not {describe(p)}"
+                f"parameters are Values, such as model.parameters(), not {kind_of(p)}"
+            )
+        if p._prev:
+            raise ArgumentError(
+                f"parameters are leaves, such as model.parameters(), and number {i} is the "
+                f"result of an operation: {p!r}"
             )
     if not leaves:
         raise ArgumentError("there are no parameters: give it model.parameters()")
+    if len(set(map(id, leaves))) < len(leaves):
+        raise ArgumentError("a parameter is given twice: give each once, list(dict.fromkeys(...))")
     return leaves
 
 
 def _within(name: str, number: Any, low: float, below: float = math.inf) -> float:
     x = as_number(number)
     if x is None:
-        raise ConversionError(f"{name} is a number, not {describe(number)}")
+        raise ConversionError(f"{name} is a number, not {kind_of(number)}")
     if not low <= x < below:
-        limit = "" if below == math.inf else f" and below {below}"
-        raise ArgumentError(f"{name} is a number from {low} up{limit}, not {x}")
+        if below == math.inf:
+            raise ArgumentError(f"{name} is a finite number from {low} up, not {x}")
+        raise ArgumentError(f"{name} is a number from {low} up and below {below}, not {x}")
     return x
