@@ -336,14 +336,27 @@ def test_conformance_without_the_suite_says_what_to_install(monkeypatch):
         invoke("conformance", "python")
 
 
-def test_conformance_passes_its_arguments_and_status_on(monkeypatch):
+SUITE = ["--pyargs", "rustygrad_conformance", "--rustygrad-backend", "python"]
+
+
+@pytest.mark.parametrize(
+    ("given", "passed_on"),
+    [
+        ([], ["--rustygrad-brief", "--tb=short"]),
+        (["-x", "-k", "add"], ["--rustygrad-brief", "--tb=short", "-x", "-k", "add"]),
+        (["-v"], ["--tb=short", "-v"]),
+        (["-vv"], ["--tb=short", "-vv"]),
+        (["--verbose"], ["--tb=short", "--verbose"]),
+        (["--tb=long"], ["--tb=short", "--tb=long"]),
+        (["--tb", "line"], ["--tb=short", "--tb", "line"]),
+    ],
+)
+def test_conformance_passes_its_arguments_and_status_on(monkeypatch, given, passed_on):
     seen = []
     monkeypatch.setattr(pytest, "main", lambda arguments: seen.append(arguments) or 3)
     monkeypatch.setattr("rustygrad.cli.conformance.find_spec", lambda name: True)
-    assert invoke("conformance", "python", "-x", "-k", "add").exit_code == 3
-    assert seen == [
-        ["--pyargs", "rustygrad_conformance", "--rustygrad-backend", "python", "-x", "-k", "add"]
-    ]
+    assert invoke("conformance", "python", *given).exit_code == 3
+    assert seen == [[*SUITE, *passed_on]]
 
 
 def test_main_runs_a_command(monkeypatch, capsys):

@@ -173,6 +173,48 @@ def test_a_half_written_backend_gets_failures_and_no_crash(run_suite, tmp_path):
     assert "Next: construct" in done.stdout
 
 
+def after_the_list_of_failures(output):
+    """What follows pytest's last line about a failure."""
+    lines = output.splitlines()
+    last = max(i for i, line in enumerate(lines) if line.startswith("FAILED "))
+    return "\n".join(lines[last + 1 :])
+
+
+def test_the_report_is_last(run_suite, tmp_path):
+    (tmp_path / "half.py").write_text(HALF_WRITTEN)
+    done = run_suite("--rustygrad-backend", "half:backend", "--tb=line")
+    assert "rustygrad conformance of 'half:backend'" in after_the_list_of_failures(done.stdout)
+    assert re.search(r"\d+ failed", done.stdout.splitlines()[-1])
+    assert len(done.stdout.splitlines()) > 600
+
+
+def test_a_brief_run_shows_the_first_failures_of_the_first_stage_alone(run_suite, tmp_path):
+    (tmp_path / "half.py").write_text(HALF_WRITTEN)
+    done = run_suite("--rustygrad-backend", "half:backend", "--rustygrad-brief", "--tb=short")
+    failed = re.findall(r"^FAILED \S*suite/(\w+)\.py::", done.stdout, re.MULTILINE)
+    assert failed == ["construct"] * 20
+    assert len(re.findall(r"^_{3,} test\S* _{3,}$", done.stdout, re.MULTILINE)) == 20
+    report = after_the_list_of_failures(done.stdout)
+    hidden = int(re.match(r"\.\.\. and (\d+) more, which -v shows\.\n", report)[1])
+    assert int(re.search(r"(\d+) failed", done.stdout.splitlines()[-1])[1]) == hidden + 20
+    assert "Next: construct" in report
+
+
+def test_a_brief_run_of_a_right_engine_hides_nothing(run_suite):
+    done = run_suite("--rustygrad-backend", LOOPBACK, "--rustygrad-brief", "-k", "construct")
+    assert done.returncode == 0
+    assert "more, which" not in done.stdout
+
+
+def test_values_that_do_not_know_their_backend_are_the_first_advice(run_suite, tmp_path):
+    source = HALF_WRITTEN.replace("Value._backend = backend", "")
+    (tmp_path / "half.py").write_text(source)
+    done = run_suite("--rustygrad-backend", "half:backend", "--tb=line")
+    report = after_the_list_of_failures(done.stdout)
+    assert re.search(r"First: set Value\._backend = backend\. .*\nNext: construct", report)
+    assert "First: " not in run_suite("--rustygrad-backend", LOOPBACK, "-k", "add").stdout
+
+
 @pytest.mark.parametrize("left_out", ["Value", "numerics", "name"])
 def test_a_backend_without_an_attribute_is_told_so(run_suite, tmp_path, left_out):
     source = HALF_WRITTEN + f"\ndel Engine.{left_out}\n"

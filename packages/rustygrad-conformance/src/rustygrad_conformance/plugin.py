@@ -1,7 +1,7 @@
 """The pytest plugin's door. It does nothing until a run names the suite.
 
 pytest imports this module in every run of everyone who has the package
-installed, so it imports nothing heavy, collects nothing and adds three options.
+installed, so it imports nothing heavy, collects nothing and adds four options.
 """
 
 from __future__ import annotations
@@ -38,6 +38,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=int,
         default=1_000_000,
         help="the length of the chain that must not overflow the stack (%(default)s)",
+    )
+    group.addoption(
+        "--rustygrad-brief",
+        action="store_true",
+        help="show no more than the first failures of the first stage that is not done, and count "
+        "the rest; `rustygrad conformance` gives this unless it is given -v or --tb",
     )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Generator, Iterator
+from typing import Any, Final
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -17,6 +17,8 @@ from .stages import STAGES, Stage, stage_of
 
 __all__ = ["SESSION", "Session"]
 
+#: With --rustygrad-brief, how many failures are shown.
+BRIEF: Final = 20
 #: Where a run keeps it.
 SESSION = pytest.StashKey["Session"]()
 
@@ -43,6 +45,7 @@ class Session:
             self.backend = target.load(self.name)
         except (RustygradError, ImportError, AttributeError) as error:
             raise pytest.UsageError(str(error)) from error
+        self.brief = config.option.rustygrad_brief
         self.depth = config.option.rustygrad_depth
         self.child: lifetime.Child | None = None
         self.known = dict(target.expected_failures(self._offered_name()))
@@ -136,22 +139,56 @@ class Session:
         if report.failed and self.first_failure is None:
             self.first_failure = name, _reason(report)
 
-    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Say how far the backend is, stage by stage, and what to do next."""
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_terminal_summary(self, terminalreporter: Any) -> Generator[None, object, object]:
+        """Say how far the backend is, stage by stage, and what to do next; last of all."""
+        hidden = self._hide(terminalreporter.stats) if self.brief else {}
+        result = yield  # the failures, and the list of them
+        for category, reports in hidden.items():
+            terminalreporter.stats[category] += reports
+        count = sum(map(len, hidden.values()))
+        if count:
+            terminalreporter.line(f"... and {count} more, which -v shows.")
         terminalreporter.section(f"rustygrad conformance of {self.name!r}")
         for line in self._lines():
             terminalreporter.line(line)
+        return result
+
+    def _hide(self, stats: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        """Take the failures away that are not shown, and give them."""
+        failing = self._failing()
+        hidden: dict[str, list[Any]] = {}
+        left = BRIEF
+        for category in ("error", "failed"):
+            shown = [
+                r for r in stats.get(category, []) if self.stages.get(r.nodeid) in (None, failing)
+            ]
+            shown = shown[:left]
+            left -= len(shown)
+            hidden[category] = [r for r in stats.get(category, []) if r not in shown]
+            if hidden[category]:
+                stats[category] = shown
+        return {category: reports for category, reports in hidden.items() if reports}
+
+    def _failing(self) -> Stage | None:
+        """The first stage that is not done."""
+        return next((s for s in STAGES if self.outcomes[s.name].get("failed")), None)
 
     def _lines(self) -> Iterator[str]:
         for number, stage in enumerate(STAGES, 1):
             yield f"{number:>3} {stage.name:<10} {self._state(stage):<32} {stage.about}"
-        failing = next((s for s in STAGES if self.outcomes[s.name].get("failed")), None)
+        failing = self._failing()
         if failing is None:
             ran = sum(len(names) for by in self.outcomes.values() for names in by.values())
             done = ran and ran == sum(self.selected.values())
             yield "All that ran is right." if done else "Nothing failed, and not all was run."
             return
         failures = self.outcomes[failing.name]["failed"]
+        cls = getattr(self.backend, "Value", None)
+        if cls is not None and getattr(cls, "_backend", None) is not self.backend:
+            yield (
+                "First: set Value._backend = backend. The class of Values says by it whose they are."
+            )
         yield f"Next: {failing.name}, {len(failures)} to mend. {failing.advice}"
         if self.first_failure and self.first_failure[0] in failures:
             name, reason = self.first_failure
