@@ -155,8 +155,10 @@ def build(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON)
 def versions(session: nox.Session) -> None:
-    """Check that all packages have one version and are pinned to it."""
+    """Check that all packages have one version and are pinned to it, and that changes/ is valid."""
+    session.install("towncrier>=24.8")
     session.run("python", "tools/check_versions.py")
+    session.run("towncrier", "build", "--draft", "--version", "0.0.0")
 
 
 @nox.session(python=PYTHON, default=False)
