@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from . import ops
-from .convert import as_float, as_number, backend_of, describe
+from .convert import as_float, as_number, backend_of, kind_of
 from .errors import ArgumentError, ConversionError, LengthError
 from .ops import Op
 from .selection import operands_backend
@@ -60,7 +60,7 @@ def _items(values: Any, function: str) -> list[Any]:
         return list(values)
     except TypeError:
         raise ConversionError(
-            f"{function}() takes an iterable of Values and numbers, not {describe(values)}"
+            f"{function}() takes an iterable of Values and numbers, not {kind_of(values)}"
         ) from None
 
 
@@ -123,9 +123,18 @@ def cos(x: Any) -> Any:
 # --- many operands, one node ------------------------------------------------
 
 
-def sum(values: Iterable[Any]) -> Any:  # noqa: A001  (the field's name for it)
-    """The sum, added from left to right; 0 of nothing."""
+def sum(values: Iterable[Any], start: Any = 0) -> Any:  # noqa: A001  (the field's name for it)
+    """The sum, added from left to right; 0 of nothing.
+
+    It takes the arguments of the built-in `sum`, and is one node as well.
+
+    Args:
+        values: what to add up.
+        start: what to add it to, the first operand of the node unless it is the int 0.
+    """
     items = _items(values, "sum")
+    if type(start) is not int or start != 0:
+        items.insert(0, start)
     return _apply(ops.SUM, items or (0.0,))
 
 
@@ -212,7 +221,7 @@ def softmax(values: Iterable[Any]) -> list[Any]:
     Raises:
         LengthError: there are no values.
     """
-    return [exp(x) for x in log_softmax(values)]
+    return [exp(x) for x in log_softmax(_some(values, "softmax"))]
 
 
 def log_softmax(values: Iterable[Any]) -> list[Any]:
@@ -255,7 +264,7 @@ def hinge(scores: Iterable[Any], targets: Iterable[Any]) -> Any:
     Raises:
         LengthError: they differ in number, or there are none.
     """
-    return mean([relu(1 - y * s) for s, y in _pairs(scores, targets, "hinge")])
+    return mean([relu(1 - y * s) for s, y in _pairs(scores, targets, "hinge", "scores")])
 
 
 def mse(predictions: Iterable[Any], targets: Iterable[Any]) -> Any:
@@ -264,8 +273,8 @@ def mse(predictions: Iterable[Any], targets: Iterable[Any]) -> Any:
     Raises:
         LengthError: they differ in number, or there are none.
     """
-    squares = [_apply(ops.SUB, pair) ** 2 for pair in _pairs(predictions, targets, "mse")]
-    return mean(squares)
+    pairs = _pairs(predictions, targets, "mse", "predictions")
+    return mean([_apply(ops.SUB, pair) ** 2 for pair in pairs])
 
 
 def clip(x: Any, low: Any, high: Any) -> Any:
@@ -274,17 +283,21 @@ def clip(x: Any, low: Any, high: Any) -> Any:
     Raises:
         ArgumentError: `low` is above `high`.
     """
+    for operand in (x, low, high):
+        if backend_of((operand,)) is None and as_number(operand) is None:
+            raise ConversionError(f"clip() takes Values and numbers, not {kind_of(operand)}")
     if low > high:
         raise ArgumentError(f"clip() takes low <= high, not low={low} and high={high}")
     return minimum(maximum(x, low), high)
 
 
-def _pairs(xs: Any, ys: Any, function: str) -> list[tuple[Any, Any]]:
-    first, second = _some(xs, function), _some(ys, function)
+def _pairs(xs: Any, ys: Any, function: str, name: str) -> list[tuple[Any, Any]]:
+    first, second = _items(xs, function), _items(ys, function)
     if len(first) != len(second):
         raise LengthError(
-            f"{function}() takes as many targets as scores, and got {len(second)} and {len(first)}"
+            f"{function}() takes as many targets as {name}, and got {len(second)} and {len(first)}"
         )
+    _some(first, function)
     return list(zip(first, second, strict=True))
 
 
@@ -299,7 +312,7 @@ def detach(value: Any) -> Any:
     """
     backend = backend_of([value])
     if backend is None:
-        raise ConversionError(f"detach() takes a Value, not {describe(value)}")
+        raise ConversionError(f"detach() takes a Value, not {kind_of(value)}")
     return backend.Value(value.data, label=value.label)
 
 
@@ -344,6 +357,9 @@ def custom(forward: Callable[..., Any], vjp: Callable[..., Any], name: str = "")
     Returns:
         A function of Values and numbers. Its nodes draw, and refuse to compile.
 
+    Raises:
+        ArgumentError: `forward` or `vjp` is no function.
+
     Example:
         >>> import math, rustygrad
         >>> cbrt = rustygrad.custom(math.cbrt, lambda g, out, x: g / (3 * out * out))
@@ -352,4 +368,7 @@ def custom(forward: Callable[..., Any], vjp: Callable[..., Any], name: str = "")
         >>> round(x.grad, 6)
         0.083333
     """
+    for what, function in (("forward", forward), ("vjp", vjp)):
+        if not callable(function):
+            raise ArgumentError(f"custom() takes two functions, and {what} is {kind_of(function)}")
     return Custom(forward, vjp, name or getattr(forward, "__name__", "custom"))
