@@ -278,6 +278,11 @@ def test_train_refuses_a_folder_before_it_trains(tmp_path):
     )
 
 
+def test_train_names_the_folder_that_is_no_file(tmp_path):
+    with pytest.raises(rustygrad.errors.ArgumentError, match="this is a folder"):
+        invoke("train", "--save", str(tmp_path))
+
+
 def test_train_refuses_a_folder_that_cannot_be_written_to(monkeypatch, tmp_path):
     def refused(**_):
         raise PermissionError(13, "Permission denied")

@@ -369,7 +369,7 @@ def backward_recurses(m: Engine) -> None:
         nodes: dict[Any, None] = {}
         _descend(root, nodes)
         for node in nodes:
-            if node._rule is not leaf:
+            if node._prev:
                 node._grad = zero
         return [node for node in nodes if node is root or node._rule is not leaf]
 
