@@ -282,6 +282,7 @@ def clip(x: Any, low: Any, high: Any) -> Any:
 
     Raises:
         ArgumentError: `low` is above `high`.
+        ConversionError: one of the three is neither a Value nor a real number.
     """
     for operand in (x, low, high):
         if backend_of((operand,)) is None and as_number(operand) is None:
