@@ -206,7 +206,9 @@ def seen_in_svg(text):
 @needs_graphviz
 @settings(max_examples=40, deadline=None)
 @given(st.lists(nasty.filter(lambda text: shown(text).strip() and "\xa0" not in text), min_size=1))
-@example(["a&lt;b", r"\N", r"a\nb", "{a|<b>}", 'say "hi"', "line\nbreak", "  two  spaces", "\\"])
+@example(
+    ["a&lt;b", r"\N", r"a\nb", "{a|<b>}", 'say "hi"', "line\nbreak", "  two  spaces ", "\\", "¡ 0"]
+)
 def test_graphviz_shows_every_label_as_it_is(labels):
     texts = seen_in_svg(drawn(rustygrad.sum([Value(1.0, label=text) for text in labels])))
     for label in labels:

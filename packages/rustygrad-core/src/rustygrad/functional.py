@@ -11,13 +11,16 @@ raise: what has no finite result is inf or nan, as IEEE 754 has it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import ops
 from .convert import as_float, as_number, backend_of, kind_of
 from .errors import ArgumentError, ConversionError, LengthError
 from .ops import Op
 from .selection import operands_backend
+
+if TYPE_CHECKING:
+    from .reference import Value
 
 __all__ = [
     "clip",
@@ -46,8 +49,9 @@ __all__ = [
 ]
 
 
-def _apply(op: Op, operands: Sequence[Any]) -> Any:
-    return operands_backend(operands).apply(op, operands)
+def _apply(op: Op, operands: Sequence[Any]) -> Value:
+    value: Value = operands_backend(operands).apply(op, operands)
+    return value
 
 
 def _items(values: Any, function: str) -> list[Any]:
@@ -80,42 +84,42 @@ def _some(values: Any, function: str) -> list[Any]:
 # --- one operand ------------------------------------------------------------
 
 
-def relu(x: Any) -> Any:
+def relu(x: Any) -> Value:
     """max(x, 0), from 0 up; its derivative at 0 is 0, and nan stays nan."""
     return _apply(ops.RELU, (x,))
 
 
-def tanh(x: Any) -> Any:
+def tanh(x: Any) -> Value:
     """The hyperbolic tangent, from -1 to 1."""
     return _apply(ops.TANH, (x,))
 
 
-def sigmoid(x: Any) -> Any:
+def sigmoid(x: Any) -> Value:
     """1 / (1 + exp(-x)), from 0 to 1, without overflow."""
     return _apply(ops.SIGMOID, (x,))
 
 
-def exp(x: Any) -> Any:
+def exp(x: Any) -> Value:
     """E to the power of x; inf where that is too large."""
     return _apply(ops.EXP, (x,))
 
 
-def log(x: Any) -> Any:
+def log(x: Any) -> Value:
     """The natural logarithm; -inf at 0 and nan below."""
     return _apply(ops.LOG, (x,))
 
 
-def sqrt(x: Any) -> Any:
+def sqrt(x: Any) -> Value:
     """The square root; nan below 0."""
     return _apply(ops.SQRT, (x,))
 
 
-def sin(x: Any) -> Any:
+def sin(x: Any) -> Value:
     """The sine of an angle in radians, from -1 to 1; nan of an infinite one."""
     return _apply(ops.SIN, (x,))
 
 
-def cos(x: Any) -> Any:
+def cos(x: Any) -> Value:
     """The cosine of an angle in radians, from -1 to 1; nan of an infinite one."""
     return _apply(ops.COS, (x,))
 
@@ -123,7 +127,7 @@ def cos(x: Any) -> Any:
 # --- many operands, one node ------------------------------------------------
 
 
-def sum(values: Iterable[Any], start: Any = 0) -> Any:  # noqa: A001  (the field's name for it)
+def sum(values: Iterable[Any], start: Any = 0) -> Value:  # noqa: A001  (the field's name for it)
     """The sum, added from left to right; 0 of nothing.
 
     It takes the arguments of the built-in `sum`, and is one node as well.
@@ -138,7 +142,7 @@ def sum(values: Iterable[Any], start: Any = 0) -> Any:  # noqa: A001  (the field
     return _apply(ops.SUM, items or (0.0,))
 
 
-def mean(values: Iterable[Any]) -> Any:
+def mean(values: Iterable[Any]) -> Value:
     """The sum divided by the number of values.
 
     Raises:
@@ -147,7 +151,7 @@ def mean(values: Iterable[Any]) -> Any:
     return _apply(ops.MEAN, _some(values, "mean"))
 
 
-def dot(ws: Iterable[Any], xs: Iterable[Any], bias: Any = None) -> Any:
+def dot(ws: Iterable[Any], xs: Iterable[Any], bias: Any = None) -> Value:
     """``bias + w0*x0 + w1*x1 + ...``, added in that order, each product rounded first.
 
     Raises:
@@ -171,7 +175,7 @@ def dot_operands(ws: Sequence[Any], xs: Sequence[Any], bias: Any = None) -> list
     return operands
 
 
-def maximum(*values: Any) -> Any:
+def maximum(*values: Any) -> Value:
     """The largest of an iterable, or of several arguments; the first of ties takes the gradient.
 
     Raises:
@@ -180,7 +184,7 @@ def maximum(*values: Any) -> Any:
     return _apply(ops.MAXIMUM, _some(values[0] if len(values) == 1 else values, "maximum"))
 
 
-def minimum(*values: Any) -> Any:
+def minimum(*values: Any) -> Value:
     """The smallest of an iterable, or of several arguments; the first of ties takes the gradient.
 
     Raises:
@@ -189,7 +193,7 @@ def minimum(*values: Any) -> Any:
     return _apply(ops.MINIMUM, _some(values[0] if len(values) == 1 else values, "minimum"))
 
 
-def logsumexp(values: Iterable[Any]) -> Any:
+def logsumexp(values: Iterable[Any]) -> Value:
     """log(exp(x0) + exp(x1) + ...), computed from the largest so that nothing overflows.
 
     It is ``m + log(exp(x0 - m) + exp(x1 - m) + ...)`` with m the largest (Blanchard,
@@ -201,7 +205,7 @@ def logsumexp(values: Iterable[Any]) -> Any:
     return _apply(ops.LOGSUMEXP, _some(values, "logsumexp"))
 
 
-def where(condition: Any, x: Any, y: Any) -> Any:
+def where(condition: Any, x: Any, y: Any) -> Value:
     """`x` where the condition holds, else `y`; the one not taken gets the gradient 0.
 
     Args:
@@ -215,7 +219,7 @@ def where(condition: Any, x: Any, y: Any) -> Any:
 # --- built on them ----------------------------------------------------------
 
 
-def softmax(values: Iterable[Any]) -> list[Any]:
+def softmax(values: Iterable[Any]) -> list[Value]:
     """exp(x) / (exp(x0) + exp(x1) + ...) for each x, from 0 to 1; they add up to 1.
 
     Raises:
@@ -224,7 +228,7 @@ def softmax(values: Iterable[Any]) -> list[Any]:
     return [exp(x) for x in log_softmax(_some(values, "softmax"))]
 
 
-def log_softmax(values: Iterable[Any]) -> list[Any]:
+def log_softmax(values: Iterable[Any]) -> list[Value]:
     """The logarithm of `softmax`, ``x - logsumexp(values)``, finite where softmax underflows.
 
     Raises:
@@ -235,7 +239,7 @@ def log_softmax(values: Iterable[Any]) -> list[Any]:
     return [x - total for x in items]
 
 
-def cross_entropy(logits: Iterable[Any], target: int) -> Any:
+def cross_entropy(logits: Iterable[Any], target: int) -> Value:
     """-log_softmax(logits)[target], in nats: the loss of one sample.
 
     Args:
@@ -251,10 +255,11 @@ def cross_entropy(logits: Iterable[Any], target: int) -> Any:
         raise ArgumentError(
             f"cross_entropy() takes the index of one of {len(items)} classes, not {target!r}"
         )
-    return logsumexp(items) - items[target]
+    loss: Value = logsumexp(items) - items[target]
+    return loss
 
 
-def hinge(scores: Iterable[Any], targets: Iterable[Any]) -> Any:
+def hinge(scores: Iterable[Any], targets: Iterable[Any]) -> Value:
     """The max-margin loss (Cortes & Vapnik 1995), the mean of max(0, 1 - target * score).
 
     Args:
@@ -267,7 +272,7 @@ def hinge(scores: Iterable[Any], targets: Iterable[Any]) -> Any:
     return mean([relu(1 - y * s) for s, y in _pairs(scores, targets, "hinge", "scores")])
 
 
-def mse(predictions: Iterable[Any], targets: Iterable[Any]) -> Any:
+def mse(predictions: Iterable[Any], targets: Iterable[Any]) -> Value:
     """The mean of (prediction - target)**2.
 
     Raises:
@@ -277,7 +282,7 @@ def mse(predictions: Iterable[Any], targets: Iterable[Any]) -> Any:
     return mean([_apply(ops.SUB, pair) ** 2 for pair in pairs])
 
 
-def clip(x: Any, low: Any, high: Any) -> Any:
+def clip(x: Any, low: Any, high: Any) -> Value:
     """`x` limited to the interval from `low` to `high`; outside it the gradient of x is 0.
 
     Raises:
@@ -305,7 +310,7 @@ def _pairs(xs: Any, ys: Any, function: str, name: str) -> list[tuple[Any, Any]]:
 # --- outside the graph ------------------------------------------------------
 
 
-def detach(value: Any) -> Any:
+def detach(value: Any) -> Value:
     """A leaf with the same data and label, and no history.
 
     Raises:
@@ -314,7 +319,8 @@ def detach(value: Any) -> Any:
     backend = backend_of([value])
     if backend is None:
         raise ConversionError(f"detach() takes a Value, not {kind_of(value)}")
-    return backend.Value(value.data, label=value.label)
+    leaf: Value = backend.Value(value.data, label=value.label)
+    return leaf
 
 
 class Custom:
@@ -325,11 +331,13 @@ class Custom:
         self.vjp = vjp
         self.name = name
 
-    def __call__(self, *operands: Any) -> Any:
+    def __call__(self, *operands: Any) -> Value:
         """Apply it to Values and numbers."""
         backend = operands_backend(operands)
         data = [x.data if isinstance(x, backend.Value) else as_float(x) for x in operands]
-        return backend.custom(self.name, operands, as_float(self.forward(*data)), self._gradients)
+        result = as_float(self.forward(*data))
+        node: Value = backend.custom(self.name, operands, result, self._gradients)
+        return node
 
     def _gradients(self, g: float, out: float, *operands: float) -> tuple[float, ...]:
         grads = self.vjp(g, out, *operands)

@@ -8,6 +8,7 @@ kind of picture known.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from typing import IO, Any, Final
 
@@ -121,5 +122,10 @@ def _quoted(text: str) -> str:
 
 
 def _in_record(text: str) -> str:
-    """The same inside a record, where ``{ } | < >`` and spaces mean something too."""
-    return "".join(f"\\{c}" if c in "{}|<> " else c for c in _quoted(text))
+    """The same inside a record, where ``{ } | < >`` mean something too.
+
+    It drops spaces at the ends, beside other spaces and after some characters
+    beyond ASCII; those are written as hard spaces.
+    """
+    escaped = "".join(f"\\{c}" if c in "{}|<>" else c for c in _quoted(text))
+    return re.sub(r"^ | $| (?= )|(?<= ) |(?<=[^\x00-\x7f]) ", "&#160;", escaped)
