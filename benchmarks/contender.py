@@ -29,6 +29,10 @@ CONTENDERS = {
         rustygrad.get_backend("python").Value, points, labels
     ),
     "rustygrad python, MLP": lambda: moons_mlp.make_step("python", points, labels),
+    "rustygrad c, micrograd-style": lambda: moons_scalar.make_step(
+        rustygrad.get_backend("c").Value, points, labels
+    ),
+    "rustygrad c, MLP": lambda: moons_mlp.make_step("c", points, labels),
 }
 
 if __name__ == "__main__":

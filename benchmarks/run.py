@@ -6,6 +6,7 @@ are ratios of the best rounds: absolute times hold for one machine and one day.
 
 import argparse
 import contextlib
+import importlib.util
 import platform
 import statistics
 import subprocess
@@ -17,6 +18,9 @@ from pathlib import Path
 HERE = Path(__file__).parent
 SCALAR = "rustygrad python, micrograd-style"
 MLP = "rustygrad python, MLP"
+C_SCALAR = "rustygrad c, micrograd-style"
+C_MLP = "rustygrad c, MLP"
+SAME_PROGRAM = ("micrograd", SCALAR, C_SCALAR)
 STARTS = {
     "python": "pass",
     "pluggy": "import pluggy",
@@ -64,7 +68,7 @@ def race(names: list[str], rounds: int, collector: str) -> dict:
             for name, contender in contenders.items():
                 seconds, result = contender.step()
                 times[name].append(seconds)
-                if name in ("micrograd", SCALAR):
+                if name in SAME_PROGRAM:
                     results.add(float(result))
             # micrograd keeps children in a set, so its last bits change from run to run
             rounded = {round(result, 6) for result in results}
@@ -131,9 +135,10 @@ def report(rounds: int) -> str:
         "`backward` and update of a 2-16-16-1 network on 100 samples; F is the forward pass "
         "alone on plain Python floats. `python3 dev.py bench` measures anew.",
     ]
-    off = race(["F", "micrograd", SCALAR], rounds, "off")
+    c = importlib.util.find_spec("rustygrad_c") is not None
+    off = race(["F", "micrograd", SCALAR, *[C_SCALAR] * c], rounds, "off")
     lines += table("One training step, the same program, collector off", off)
-    on = race(["F", "micrograd", SCALAR, MLP], rounds, "on")
+    on = race(["F", "micrograd", SCALAR, MLP, *[C_SCALAR, C_MLP] * c], rounds, "on")
     lines += table("One training step, collector on", on)
     title = "From the start of the interpreter to the first Value"
     lines += start_table(title, starts(2 * rounds))

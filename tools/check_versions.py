@@ -22,6 +22,12 @@ def problems() -> list[str]:
         if version_of(package) != wanted:
             found.append(f"{package.name} has version {version_of(package)}, core has {wanted}")
         project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
+        stated = [project["version"]] if "version" in project else []
+        if (package / "meson.build").exists():
+            stated += re.findall(
+                r"^  version: '(.+)',$", (package / "meson.build").read_text(), re.M
+            )
+        found += [f"{package.name} states version {v}" for v in stated if v != wanted]
         if project["name"] != package.name:
             found.append(f"{package.name} calls itself {project['name']}")
         extras = project.get("optional-dependencies", {})

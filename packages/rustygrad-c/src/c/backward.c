@@ -1,0 +1,179 @@
+/* The traversal and the sweep.
+ *
+ * Depth first, operands in order, on a stack of our own; a number in the node
+ * tells which traversal has seen it last. No Python runs during a traversal, so
+ * a closure called in the sweep may itself call backward. A node's operands
+ * never change, so the root keeps all of the order alive.
+ */
+#include "engine.h"
+
+#define SIGNALS_EVERY (1 << 16)
+
+typedef struct {
+    Node *node;
+    uint32_t next;
+} Frame;
+
+static int
+grow(void **items, Py_ssize_t *room, size_t size)
+{
+    Py_ssize_t wanted = *room ? *room * 2 : 256;
+    void *larger = PyMem_Realloc(*items, wanted * size);
+    if (larger == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    *items = larger;
+    *room = wanted;
+    return 0;
+}
+
+/* List what the roots depend on, operands before results. Without leaves it
+ * prepares a sweep: the gradients of what it lists are reset. */
+int
+order_of(State *state, Order *order, PyObject *const *roots, Py_ssize_t count, int leaves)
+{
+    Frame *stack = NULL;
+    Py_ssize_t depth = 0, room = 0;
+    uint64_t mark = ++state->traversals;
+    *order = (Order){NULL, 0, 0, 0};
+    for (Py_ssize_t r = 0; r < count; r++) {
+        Node *node = (Node *)roots[r];
+        uint32_t next = 0;
+        if (node->mark == mark) {
+            continue;
+        }
+        node->mark = mark;
+        if (!leaves && node->count > 0) { /* a leaf keeps its gradient, with a closure too */
+            node->grad = 0.0;
+        }
+        for (;;) {
+            Node **operands = node_operands(node);
+            Node *below = NULL;
+            while (next < node->count) {
+                Node *x = operands[next++];
+                if ((leaves || x->op != OP_leaf) && x->mark != mark) {
+                    below = x;
+                    break;
+                }
+            }
+            if (below != NULL) {
+                if (depth == room && grow((void **)&stack, &room, sizeof(Frame)) < 0) {
+                    goto fail;
+                }
+                stack[depth++] = (Frame){node, next};
+                node = below;
+                next = 0;
+                node->mark = mark;
+                if (!leaves && node->count > 0) {
+                    node->grad = 0.0;
+                }
+                continue;
+            }
+            if (order->count == order->room &&
+                grow((void **)&order->nodes, &order->room, sizeof(Node *)) < 0) {
+                goto fail;
+            }
+            order->nodes[order->count++] = node;
+            order->opaque |= node->op == OP_opaque;
+            if (depth == 0) {
+                break;
+            }
+            node = stack[--depth].node;
+            next = stack[depth].next;
+        }
+    }
+    PyMem_Free(stack);
+    return 0;
+fail:
+    PyMem_Free(stack);
+    PyMem_Free(order->nodes);
+    order->nodes = NULL;
+    return -1;
+}
+
+/* Sweep where Python runs: closures, vjps, the checks of anomaly(). */
+static int
+sweep_calling(State *state, Order *order, int check)
+{
+    for (Py_ssize_t i = order->count; i-- > 0;) {
+        Node *node = order->nodes[i];
+        PyObject *done;
+        if (check) {
+            done = PyObject_CallMethod(state->helpers, "check_backward", "O", node);
+        }
+        else if (node->op == OP_opaque) {
+            done = PyObject_CallMethod(node->pull, "pull", "O", node);
+        }
+        else {
+            op_hand_down(node);
+            continue;
+        }
+        if (done == NULL) {
+            return -1;
+        }
+        Py_DECREF(done);
+    }
+    return 0;
+}
+
+static int
+sweep(Order *order)
+{
+    for (Py_ssize_t i = order->count; i-- > 0;) {
+        if (i >= 8) {
+            PREFETCH(order->nodes[i - 8]);
+        }
+        op_hand_down(order->nodes[i]);
+        if (i % SIGNALS_EVERY == SIGNALS_EVERY - 1 && PyErr_CheckSignals() < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+PyObject *
+value_backward(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
+{
+    State *state = state_of(self);
+    Node *root = (Node *)self;
+    Py_ssize_t given = nargs + (names ? PyTuple_GET_SIZE(names) : 0);
+    double seed = 1.0;
+    if (given > 1 ||
+        (names && PyTuple_GET_SIZE(names) &&
+         PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "grad") != 0)) {
+        PyErr_SetString(PyExc_TypeError, "backward() takes one argument, grad");
+        return NULL;
+    }
+    if (given && as_double(state, args[0], &seed) < 0) {
+        return NULL;
+    }
+    int mode = engine_mode(state);
+    if (mode < 0) {
+        return NULL;
+    }
+    int check = mode && state->mode_anomaly;
+    Order order;
+    if (order_of(state, &order, &self, 1, 0) < 0) {
+        return NULL;
+    }
+    root->grad += seed;
+    int status = order.opaque || check ? sweep_calling(state, &order, check) : sweep(&order);
+    PyMem_Free(order.nodes);
+    if (status < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* What `_backward` of a node of the op table is: one step of the sweep. */
+PyObject *
+value_hand_down(PyObject *self, PyObject *unused)
+{
+    Node *node = (Node *)self;
+    if (node->op == OP_opaque) {
+        return PyObject_CallMethod(node->pull, "pull", "O", node);
+    }
+    op_hand_down(node);
+    Py_RETURN_NONE;
+}

@@ -1,0 +1,212 @@
+/* Capture and rebuilding: a graph leaves and enters the engine as columns of bytes. */
+#include "engine.h"
+#include <math.h>
+
+enum { OP, OFFSETS, OPERANDS, ATTRIBUTE, DATA, GRAD, ROLE, SCOPE, COLUMNS };
+
+/* A column as bytes with room for `count` entries; NULL on error. */
+static PyObject *
+column(Py_ssize_t count, size_t size)
+{
+    return PyBytes_FromStringAndSize(NULL, count * (Py_ssize_t)size);
+}
+
+/* columns(roots) -> (columns, labels, names, outputs, nodes or None)
+ *
+ * The marks of the traversal are replaced by positions, so that an operand's index is
+ * read from the operand itself. */
+PyObject *
+engine_columns(PyObject *module, PyObject *args)
+{
+    State *state = PyModule_GetState(module);
+    PyObject *roots, *result = NULL, *labels = NULL, *names = NULL, *outputs = NULL, *list = NULL;
+    PyObject *columns[COLUMNS] = {NULL};
+    Order order = {NULL, 0, 0, 0};
+    int with_nodes = 0;
+    if (!PyArg_ParseTuple(args, "O|p:columns", &roots, &with_nodes)) {
+        return NULL;
+    }
+    roots = PySequence_Fast(roots, "roots is a sequence of Values");
+    if (roots == NULL) {
+        return NULL;
+    }
+    PyObject **items = PySequence_Fast_ITEMS(roots);
+    Py_ssize_t given = PySequence_Fast_GET_SIZE(roots);
+    for (Py_ssize_t i = 0; i < given; i++) {
+        if (!IS_VALUE(items[i])) {
+            PyErr_Format(PyExc_TypeError, "roots are Values of the backend 'c', not %R", items[i]);
+            goto done;
+        }
+    }
+    if (order_of(state, &order, items, given, 1) < 0) {
+        goto done;
+    }
+    Py_ssize_t edges = 0, count = order.count;
+    uint64_t base = state->traversals;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        edges += order.nodes[i]->count;
+        order.nodes[i]->mark = base + (uint64_t)i;
+    }
+    state->traversals = base + (uint64_t)count;
+    const size_t sizes[COLUMNS] = {1, 8, 8, 8, 8, 8, 1, 4};
+    for (int c = 0; c < COLUMNS; c++) {
+        columns[c] = column(c == OPERANDS ? edges : c == OFFSETS ? count + 1 : count, sizes[c]);
+        if (columns[c] == NULL) {
+            goto done;
+        }
+    }
+    uint8_t *op = (uint8_t *)PyBytes_AS_STRING(columns[OP]);
+    uint8_t *role = (uint8_t *)PyBytes_AS_STRING(columns[ROLE]);
+    uint64_t *offsets = (uint64_t *)PyBytes_AS_STRING(columns[OFFSETS]);
+    uint64_t *operands = (uint64_t *)PyBytes_AS_STRING(columns[OPERANDS]);
+    double *attribute = (double *)PyBytes_AS_STRING(columns[ATTRIBUTE]);
+    double *data = (double *)PyBytes_AS_STRING(columns[DATA]);
+    double *grad = (double *)PyBytes_AS_STRING(columns[GRAD]);
+    uint32_t *scope = (uint32_t *)PyBytes_AS_STRING(columns[SCOPE]);
+    labels = PyDict_New();
+    names = PyDict_New();
+    outputs = PyTuple_New(given);
+    list = with_nodes ? PyList_New(count) : Py_NewRef(Py_None);
+    if (labels == NULL || names == NULL || outputs == NULL || list == NULL) {
+        goto done;
+    }
+    uint64_t edge = 0;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        Node *node = order.nodes[i];
+        Node **below = node_operands(node);
+        op[i] = node->op;
+        role[i] = node->role;
+        data[i] = node->data;
+        grad[i] = node->grad;
+        scope[i] = (uint32_t)node->scope;
+        attribute[i] = node->op == OP_pow ? node->attribute : NAN;
+        offsets[i] = edge;
+        for (uint32_t k = 0; k < node->count; k++) {
+            operands[edge++] = below[k]->mark - base;
+        }
+        if (with_nodes) {
+            PyList_SET_ITEM(list, i, Py_NewRef(node));
+        }
+    }
+    offsets[count] = edge;
+    for (Py_ssize_t i = 0; i < given; i++) {
+        PyObject *index = PyLong_FromUnsignedLongLong(((Node *)items[i])->mark - base);
+        if (index == NULL) {
+            goto done;
+        }
+        PyTuple_SET_ITEM(outputs, i, index);
+    }
+    for (Py_ssize_t i = 0; i < count; i++) { /* last: names may run Python code */
+        Node *node = order.nodes[i];
+        if (node->dict == NULL && node->op != OP_opaque) {
+            continue;
+        }
+        PyObject *index = PyLong_FromSsize_t(i), *name = NULL;
+        int status = index == NULL ? -1 : 0;
+        if (status == 0 && node->dict != NULL) {
+            PyObject *label = PyDict_GetItemString(node->dict, "label");
+            if (label != NULL && PyUnicode_Check(label) && PyUnicode_GET_LENGTH(label)) {
+                status = PyDict_SetItem(labels, index, label);
+            }
+        }
+        if (status == 0 && node->op == OP_opaque) {
+            name = PyObject_GetAttrString(node->pull, "name");
+            status = name == NULL ? -1 : PyDict_SetItem(names, index, name);
+        }
+        Py_XDECREF(index);
+        Py_XDECREF(name);
+        if (status < 0) {
+            goto done;
+        }
+    }
+    result = Py_BuildValue("((OOOOOOOO)OOOO)", columns[0], columns[1], columns[2], columns[3],
+                           columns[4], columns[5], columns[6], columns[7], labels, names, outputs,
+                           list);
+done:
+    for (int c = 0; c < COLUMNS; c++) {
+        Py_XDECREF(columns[c]);
+    }
+    Py_XDECREF(labels);
+    Py_XDECREF(names);
+    Py_XDECREF(outputs);
+    Py_XDECREF(list);
+    Py_DECREF(roots);
+    PyMem_Free(order.nodes);
+    return result;
+}
+
+/* rebuild_node(cls, op, operands, data, grad, attribute or role or pull, scope): one node. */
+PyObject *
+engine_rebuild(PyObject *module, PyObject *args)
+{
+    State *state = PyModule_GetState(module);
+    PyTypeObject *type;
+    PyObject *operands, *extra;
+    int op;
+    unsigned int scope;
+    double data, grad;
+    if (!PyArg_ParseTuple(args, "O!iO!ddOI:rebuild", &PyType_Type, &type, &op, &PyTuple_Type,
+                          &operands, &data, &grad, &extra, &scope)) {
+        return NULL;
+    }
+    if (!PyType_IsSubtype(type, state->Value) || op < 0 || op >= OP_COUNT) {
+        PyErr_SetString(PyExc_ValueError, "not the record of a node");
+        return NULL;
+    }
+    Node *node = type == state->Value ? node_new(state, OP_leaf, data) : (Node *)type->tp_alloc(type, 0);
+    if (node == NULL) {
+        return NULL;
+    }
+    Py_ssize_t count = PyTuple_GET_SIZE(operands);
+    node->data = data;
+    node->grad = grad;
+    node->scope = scope;
+    node->role = ROLE_INPUT;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        if (!IS_VALUE(PyTuple_GET_ITEM(operands, i))) {
+            PyErr_SetString(PyExc_ValueError, "not the record of a node");
+            Py_DECREF(node);
+            return NULL;
+        }
+    }
+    if (op == OP_leaf) {
+        node->role = (uint8_t)PyLong_AsLong(extra);
+    }
+    else {
+        Py_ssize_t arity = state->arity[op];
+        if (op != OP_opaque && (arity >= 0 ? count != arity : count == 0)) {
+            PyErr_SetString(PyExc_ValueError, "not the record of a node");
+            Py_DECREF(node);
+            return NULL;
+        }
+        Node **place = node->pair;
+        if (arity < 0 || count > 2) {
+            place = PyMem_Malloc((count ? count : 1) * sizeof(Node *));
+            if (place == NULL) {
+                Py_DECREF(node);
+                return PyErr_NoMemory();
+            }
+            node->block = place;
+            node->flags |= BLOCK;
+        }
+        for (Py_ssize_t i = 0; i < count; i++) {
+            place[i] = (Node *)Py_NewRef(PyTuple_GET_ITEM(operands, i));
+        }
+        node->count = (uint32_t)count;
+        node->op = (uint8_t)op;
+        node->role = ROLE_NONE;
+        if (op == OP_opaque) {
+            node->pull = Py_NewRef(extra);
+        }
+        else if (op == OP_pow) {
+            node->attribute = PyFloat_AsDouble(extra);
+        }
+    }
+    if (state->tracking) {
+        node_track((PyObject *)node);
+    }
+    if (PyErr_Occurred()) {
+        Py_CLEAR(node);
+    }
+    return (PyObject *)node;
+}

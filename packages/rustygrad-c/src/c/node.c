@@ -1,0 +1,330 @@
+/* Making and freeing nodes.
+ *
+ * Nodes of the exact type come from a free list in the module's state, so a
+ * training loop reuses the same memory in the order in which it was used.
+ * Freeing never recurses: what a dying node held alone waits in a list.
+ *
+ * Value is a type that the collector knows, but its nodes start untracked.
+ * Through operands a node only reaches older nodes, so no cycle can come of
+ * them. The first time a user stores something in a node that may point back
+ * (an attribute, a closure), the holder and every node reachable from it are
+ * tracked, and all later nodes from their birth. A plain program never pays.
+ */
+#include "engine.h"
+
+/* The interpreter is being finalised: the type has lost its module, and so its state. */
+int
+torn_down(void)
+{
+    PyErr_SetString(PyExc_RuntimeError, "the backend 'c' is being torn down with the interpreter");
+    return -1;
+}
+
+/* Read the mode of this thread into the state. 1: not plain, 0: plain, -1: error. */
+int
+engine_mode(State *state)
+{
+    PyObject *mode;
+    if (state == NULL) {
+        return torn_down();
+    }
+    if (PyContextVar_Get(state->current, NULL, &mode) < 0) {
+        return -1;
+    }
+    if (mode == state->plain || mode == state->mode) {
+        Py_DECREF(mode);
+        return mode != state->plain;
+    }
+    long said[3];
+    const char *names[3] = {"scope", "special", "anomaly"};
+    for (int i = 0; i < 3; i++) {
+        PyObject *attribute = PyObject_GetAttrString(mode, names[i]);
+        said[i] = attribute ? PyLong_AsLong(attribute) : -1;
+        Py_XDECREF(attribute);
+        if (PyErr_Occurred()) {
+            Py_DECREF(mode);
+            return -1;
+        }
+    }
+    Py_XSETREF(state->mode, mode);
+    state->mode_scope = (uint32_t)said[0];
+    state->mode_special = (int)said[1];
+    state->mode_anomaly = (int)said[2];
+    return 1;
+}
+
+void
+node_track(PyObject *node)
+{
+    if (!PyObject_GC_IsTracked(node)) {
+        PyObject_GC_Track(node);
+        ((Node *)node)->flags |= TRACKED;
+    }
+}
+
+/* A node without operands. */
+Node *
+node_new(State *state, int op, double data)
+{
+    if (state == NULL) {
+        torn_down();
+        return NULL;
+    }
+    Node *node = state->free_list;
+    if (node != NULL) {
+        state->free_list = node->pair[0];
+        state->free_count--;
+        PREFETCH(node->pair[0]);
+        (void)PyObject_Init((PyObject *)node, state->Value);
+    }
+    else {
+        node = PyObject_GC_New(Node, state->Value);
+        if (node == NULL) {
+            return NULL;
+        }
+    }
+    node->data = data;
+    node->grad = 0.0;
+    node->op = (uint8_t)op;
+    node->flags = 0;
+    node->role = ROLE_NONE;
+    node->count = 0;
+    node->scope = 0;
+    node->mark = 0;
+    node->pair[0] = node->pair[1] = NULL;
+    node->dict = NULL;
+    node->weakrefs = NULL;
+    return node;
+}
+
+/* What the mode asks of a new node. Steals the node, and gives it back or NULL. */
+Node *
+node_finish(State *state, Node *node)
+{
+    if (state->tracking) {
+        node_track((PyObject *)node);
+    }
+    int mode = engine_mode(state);
+    if (mode <= 0) {
+        if (mode < 0) {
+            Py_CLEAR(node);
+        }
+        return node;
+    }
+    node->scope = state->mode_scope;
+    if (state->mode_special) {
+        PyObject *mode_now = Py_NewRef(state->mode);
+        PyObject *done = PyObject_CallMethod(state->helpers, "observe", "OO", node, mode_now);
+        int leaf = done != NULL && PyObject_IsTrue(done);
+        Py_DECREF(mode_now);
+        Py_XDECREF(done);
+        if (done == NULL) {
+            Py_DECREF(node);
+            return NULL;
+        }
+        if (leaf) { /* no_grad */
+            node_drop_operands(node);
+            node->op = OP_leaf;
+            node->role = ROLE_INPUT;
+        }
+    }
+    return node;
+}
+
+/* Let go of the operands; the node must be fit to live on without them. */
+void
+node_drop_operands(Node *node)
+{
+    uint32_t count = node->count;
+    if (node->op == OP_opaque) {
+        Py_CLEAR(node->pull);
+    }
+    if (node->flags & BLOCK) {
+        Node **block = node->block;
+        node->flags &= ~BLOCK;
+        node->count = 0;
+        node->pair[0] = NULL;
+        for (uint32_t i = 0; i < count; i++) {
+            Py_DECREF(block[i]);
+        }
+        PyMem_Free(block);
+        return;
+    }
+    Node *x = node->pair[0], *y = count > 1 ? node->pair[1] : NULL;
+    node->count = 0;
+    node->pair[0] = node->pair[1] = NULL;
+    if (count > 0) {
+        Py_DECREF(x);
+    }
+    if (count > 1) {
+        Py_DECREF(y);
+    }
+}
+
+/* Free what a dead node holds, and its memory. */
+static void
+node_free(State *state, Node *node)
+{
+    PyTypeObject *type = Py_TYPE(node);
+    if (node->weakrefs != NULL) {
+        PyObject_ClearWeakRefs((PyObject *)node);
+    }
+    Py_CLEAR(node->dict);
+    node_drop_operands(node);
+    if (state != NULL && IS_EXACT(node) && state->free_count < FREE_LIST_LIMIT) {
+        node->pair[0] = state->free_list;
+        state->free_list = node;
+        state->free_count++;
+    }
+    else {
+        type->tp_free(node);
+    }
+    Py_DECREF(type);
+}
+
+/* tp_dealloc of the exact type; subclasses come here from their own. */
+void
+value_dealloc(PyObject *self)
+{
+    Node *node = (Node *)self;
+    State *state = state_of(self);
+    if (!IS_EXACT(self) || node->flags & TRACKED) {
+        PyObject_GC_UnTrack(self);
+        node->flags &= ~TRACKED;
+    }
+    if (state == NULL) { /* at the end of the interpreter: no list to wait in */
+        Py_TRASHCAN_BEGIN(self, value_dealloc)
+        node_free(NULL, node);
+        Py_TRASHCAN_END
+        return;
+    }
+    if (state->dooming) { /* inside another deallocation: wait for it */
+        node->doomed = state->doomed;
+        state->doomed = node;
+        return;
+    }
+    state->dooming = 1;
+    Py_INCREF(state->Value); /* the last node must not take type and state with it */
+    PyTypeObject *type = state->Value;
+    for (;;) {
+        node_free(state, node);
+        node = state->doomed;
+        if (node == NULL) {
+            break;
+        }
+        state->doomed = node->doomed;
+    }
+    state->dooming = 0;
+    Py_DECREF(type);
+}
+
+/* --- the collector --- */
+
+/* A list of objects still to be looked at. */
+typedef struct {
+    PyObject **items;
+    Py_ssize_t count, room;
+} Pending;
+
+static int
+pend(Pending *pending, PyObject *object)
+{
+    if (pending->count == pending->room) {
+        Py_ssize_t room = pending->room ? 2 * pending->room : 64;
+        PyObject **items = PyMem_Realloc(pending->items, room * sizeof(PyObject *));
+        if (items == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        pending->items = items;
+        pending->room = room;
+    }
+    pending->items[pending->count++] = object;
+    return 0;
+}
+
+static int
+pend_visited(PyObject *object, void *pending)
+{
+    return pend(pending, object);
+}
+
+/* Track the holder, the Values below it, and those that what was stored in it reaches
+ * through functions, cells, methods and containers. Later nodes are tracked from birth. */
+int
+node_track_reachable(State *state, PyObject *holder, PyObject *stored)
+{
+    Pending pending = {NULL, 0, 0};
+    PyObject *seen = PySet_New(NULL); /* of what is no Value; Values are seen when tracked */
+    int status = seen == NULL || pend(&pending, holder) < 0 || pend(&pending, stored) < 0 ? -1 : 0;
+    state->tracking = 1;
+    while (status == 0 && pending.count > 0) {
+        PyObject *object = pending.items[--pending.count];
+        if (IS_VALUE(object)) {
+            if (!PyObject_GC_IsTracked(object)) {
+                node_track(object);
+                status = node_visit_operands((Node *)object, pend_visited, &pending);
+            }
+            continue;
+        }
+        int look = PyFunction_Check(object) || PyCell_Check(object) || PyMethod_Check(object) ||
+                   PyTuple_Check(object) || PyList_Check(object) || PyDict_Check(object);
+        if (!look) {
+            continue;
+        }
+        PyObject *address = PyLong_FromVoidPtr(object);
+        int known = address ? PySet_Contains(seen, address) : -1;
+        if (known == 0) {
+            known = PySet_Add(seen, address);
+            if (known == 0 && PyFunction_Check(object)) { /* not its globals: they reach all */
+                PyObject *parts[] = {PyFunction_GET_CLOSURE(object), PyFunction_GET_DEFAULTS(object)};
+                for (int i = 0; i < 2 && status == 0; i++) {
+                    status = parts[i] ? pend(&pending, parts[i]) : 0;
+                }
+            }
+            else if (known == 0) {
+                status = Py_TYPE(object)->tp_traverse(object, pend_visited, &pending);
+            }
+        }
+        Py_XDECREF(address);
+        status = known < 0 ? -1 : status;
+    }
+    PyMem_Free(pending.items);
+    Py_XDECREF(seen);
+    return status;
+}
+
+int
+node_visit_operands(Node *node, visitproc visit, void *arg)
+{
+    Node **operands = node_operands(node);
+    for (uint32_t i = 0; i < node->count; i++) {
+        Py_VISIT(operands[i]);
+    }
+    if (node->op == OP_opaque) {
+        Py_VISIT(node->pull);
+    }
+    return 0;
+}
+
+int
+value_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Node *node = (Node *)self;
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(node->dict);
+    return node_visit_operands(node, visit, arg);
+}
+
+int
+value_clear(PyObject *self)
+{
+    Node *node = (Node *)self;
+    Py_CLEAR(node->dict);
+    if (node->op == OP_opaque) {
+        Py_CLEAR(node->pull);
+    }
+    /* The operands stay: they lead to older nodes only, and clearing attributes
+     * and closures has cut every cycle. */
+    return 0;
+}

@@ -1,0 +1,65 @@
+"""The backend: the extension module behind core's interface."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from rustygrad.graph import Graph
+from rustygrad.interfaces import Numerics, exact
+
+from . import _engine
+from .helpers import Pull
+
+__all__ = ["CBackend", "backend"]
+
+#: The columns that the engine gives, in its order, with their array types.
+_COLUMNS: Final = {
+    "op": "B",
+    "offsets": "Q",
+    "operands": "Q",
+    "attribute": "d",
+    "data": "d",
+    "grad": "d",
+    "role": "B",
+    "scope": "I",
+}
+
+
+class CBackend:
+    """Implements `rustygrad.interfaces.Backend`."""
+
+    name = "c"
+    numerics: Numerics = exact
+    Value = _engine.Value
+    apply = staticmethod(_engine.apply)
+
+    def __reduce__(self) -> str:
+        return "backend"  # the one of this module
+
+    def custom(
+        self, name: str, operands: Sequence[Any], data: float, vjp: Callable[..., Any]
+    ) -> _engine.Value:
+        """A node that is no operation of the table."""
+        return _engine.opaque(Pull(name, vjp=vjp), operands, data)
+
+    def capture(self, roots: Sequence[Any]) -> Graph:
+        """What the roots were made of: depth first, operands in order, results last."""
+        return self.capture_nodes(roots, nodes=False)[0]
+
+    def capture_nodes(
+        self, roots: Sequence[Any], nodes: bool = True
+    ) -> tuple[Graph, list[_engine.Value]]:
+        """The graph of the roots, and the Values that its rows stand for if wanted."""
+        columns, labels, names, outputs, found = _engine.columns(roots, nodes)
+        arrays: dict[str, Any] = {
+            name: array(code, column)
+            for (name, code), column in zip(_COLUMNS.items(), columns, strict=True)
+        }
+        graph = Graph(**arrays, labels=labels, names=names, outputs=outputs)
+        return graph, found or []
+
+
+backend = CBackend()
+_engine.Value._backend = backend
