@@ -235,13 +235,13 @@ def _checked_inputs(x: Any, nin: int, module: Module, cls: type[Any]) -> _Inputs
         LengthError: there are not `nin`.
         ConversionError: `x` is no sequence, or an item is no number.
     """
-    if hasattr(x, "_prev"):  # what a layer of one neuron gave
-        x = (x,)
-    if not hasattr(x, "__iter__"):
-        raise ConversionError(
-            f"this {type(module).__name__} takes a list of {nin} inputs, not {x!r:.60}"
-        )
     if type(x) is not _Inputs:
+        if hasattr(x, "_prev"):  # what a layer of one neuron gave
+            x = (x,)
+        if not hasattr(x, "__iter__"):
+            raise ConversionError(
+                f"this {type(module).__name__} takes a list of {nin} inputs, not {x!r:.60}"
+            )
         x = _Inputs([item if hasattr(item, "_prev") else cls(item) for item in x])
     inputs: _Inputs = x
     if len(inputs) != nin:
