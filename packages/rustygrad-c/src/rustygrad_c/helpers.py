@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from rustygrad.convert import as_number, backend_of, describe
-from rustygrad.errors import AnomalyError, ConversionError, MixedBackendsError
+from rustygrad.errors import ConversionError, MixedBackendsError
 from rustygrad.modes import Mode, user_line
+from rustygrad.sweep import check_backward, check_forward
 
 from .copying import clone, reduce, restore
 
@@ -127,34 +127,6 @@ def observe(node: Value, mode: Mode) -> bool:
         AnomalyError: finite operands made a result that is not finite.
     """
     if mode.anomaly:
-        data = [x.data for x in node._prev]
-        if not math.isfinite(node.data) and all(map(math.isfinite, data)):
-            raise AnomalyError(
-                f"{node._op}({', '.join(map(repr, data))}) gave {node.data!r} at "
-                f"{user_line('rustygrad_c')}. "
-                f"Its operands are finite: keep them inside the domain of {node._op!r}."
-            )
+        check_forward(node)
         node.__dict__["_source"] = user_line("rustygrad_c")
     return not mode.grad
-
-
-def check_backward(node: Value) -> None:
-    """Hand one node's gradient on, and check what its operands got.
-
-    Raises:
-        AnomalyError: finite numbers made a gradient that is not finite.
-    """
-    data = [operand.data for operand in node._prev]
-    grads = [operand.grad for operand in node._prev]
-    node._hand_down()
-    if not all(map(math.isfinite, (node.grad, *data, *grads))):
-        return
-    for position, operand in enumerate(node._prev):
-        if not math.isfinite(operand.grad):
-            made = getattr(node, "_source", "a line outside anomaly()")
-            raise AnomalyError(
-                f"backward through {node._op}({', '.join(map(repr, data))}), made at {made}, "
-                f"gave operand {position} the gradient {operand.grad!r}, "
-                f"of an incoming gradient of {node.grad!r}. "
-                f"Its operands are finite: keep them where {node._op!r} has a derivative."
-            )

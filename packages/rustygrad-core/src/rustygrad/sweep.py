@@ -125,33 +125,33 @@ def check_forward(node: Any) -> None:
     Raises:
         AnomalyError: naming the operation, its operands and the user's line.
     """
-    data = [operand._data for operand in node._prev]
-    if math.isfinite(node._data) or not all(map(math.isfinite, data)):
+    data = [operand.data for operand in node._prev]
+    if math.isfinite(node.data) or not all(map(math.isfinite, data)):
         return
     engine = type(type(node)._backend).__module__.partition(".")[0]
     raise AnomalyError(
-        f"{node._op}({', '.join(map(repr, data))}) gave {node._data!r} at {user_line(engine)}. "
+        f"{node._op}({', '.join(map(repr, data))}) gave {node.data!r} at {user_line(engine)}. "
         f"Its operands are finite: keep them inside the domain of {node._op!r}."
     )
 
 
 def check_backward(node: Any) -> None:
-    """Sweep one node, and raise if finite numbers make a gradient that is not finite.
+    """Let one node hand its gradient on; raise if finite numbers make one that is not finite.
 
     Raises:
         AnomalyError: naming the operation, its operands and the line that made it.
     """
-    data = [operand._data for operand in node._prev]
-    grads = [operand._grad for operand in node._prev]
-    sweep((node,))
-    if not all(map(math.isfinite, (node._grad, *data, *grads))):
+    data = [operand.data for operand in node._prev]
+    grads = [operand.grad for operand in node._prev]
+    node._backward()
+    if not all(map(math.isfinite, (node.grad, *data, *grads))):
         return
     for position, operand in enumerate(node._prev):
-        if not math.isfinite(operand._grad):
+        if not math.isfinite(operand.grad):
             made = getattr(node, "_source", "a line outside anomaly()")
             raise AnomalyError(
                 f"backward through {node._op}({', '.join(map(repr, data))}), made at {made}, "
-                f"gave operand {position} the gradient {operand._grad!r}, "
-                f"of an incoming gradient of {node._grad!r}. "
+                f"gave operand {position} the gradient {operand.grad!r}, "
+                f"of an incoming gradient of {node.grad!r}. "
                 f"Its operands are finite: keep them where {node._op!r} has a derivative."
             )
