@@ -28,15 +28,28 @@ grow(void **items, Py_ssize_t *room, size_t size)
     return 0;
 }
 
-/* List what the roots depend on, operands before results. Without leaves it
- * prepares a sweep: the gradients of what it lists are reset. */
-int
-order_of(State *state, Order *order, PyObject *const *roots, Py_ssize_t count, int leaves)
+/* A node is seen for the first time in a traversal that prepares a sweep. */
+static inline void
+reset(Order *order, Node *node, uint64_t mark)
+{
+    if (node->count > 0) { /* a leaf keeps its gradient, with a closure too */
+        node->grad = 0.0;
+    }
+    else if (node->flags & FOLDED) {
+        node->grad = 0.0;
+        folded_reset(node, mark);
+        order->stale |= folded_is_stale(node);
+    }
+}
+
+/* One traversal. */
+static int
+list_nodes(State *state, Order *order, PyObject *const *roots, Py_ssize_t count, int leaves)
 {
     Frame *stack = NULL;
     Py_ssize_t depth = 0, room = 0;
     uint64_t mark = ++state->traversals;
-    *order = (Order){NULL, 0, 0, 0};
+    *order = (Order){NULL, 0, 0, 0, 0, 0};
     for (Py_ssize_t r = 0; r < count; r++) {
         Node *node = (Node *)roots[r];
         uint32_t next = 0;
@@ -44,15 +57,25 @@ order_of(State *state, Order *order, PyObject *const *roots, Py_ssize_t count, i
             continue;
         }
         node->mark = mark;
-        if (!leaves && node->count > 0) { /* a leaf keeps its gradient, with a closure too */
-            node->grad = 0.0;
+        if (!leaves) {
+            reset(order, node, mark);
         }
         for (;;) {
+            uint32_t operand_count = node->count;
             Node **operands = node_operands(node);
             Node *below = NULL;
-            while (next < node->count) {
+            if (node->flags & FOLDED) {
+                operands = folded_inputs(node, &operand_count);
+            }
+            while (next < operand_count) {
                 Node *x = operands[next++];
-                if ((leaves || x->op != OP_leaf) && x->mark != mark) {
+                if (!leaves && x->op == OP_leaf) {
+                    if (x->flags & OWNED) {
+                        node->flags |= TOUCHES;
+                    }
+                    continue;
+                }
+                if (x->mark != mark) {
                     below = x;
                     break;
                 }
@@ -65,8 +88,8 @@ order_of(State *state, Order *order, PyObject *const *roots, Py_ssize_t count, i
                 node = below;
                 next = 0;
                 node->mark = mark;
-                if (!leaves && node->count > 0) {
-                    node->grad = 0.0;
+                if (!leaves) {
+                    reset(order, node, mark);
                 }
                 continue;
             }
@@ -76,6 +99,7 @@ order_of(State *state, Order *order, PyObject *const *roots, Py_ssize_t count, i
             }
             order->nodes[order->count++] = node;
             order->opaque |= node->op == OP_opaque;
+            order->folded |= node->op == OP_folded;
             if (depth == 0) {
                 break;
             }
@@ -90,6 +114,27 @@ fail:
     PyMem_Free(order->nodes);
     order->nodes = NULL;
     return -1;
+}
+
+/* List what the roots depend on, operands before results. Without leaves it prepares a sweep:
+ * gradients are reset. Where Python looks at the nodes, now or in a closure, none of them
+ * may stay folded: they are written out, and listed again. */
+int
+order_of(State *state, Order *order, PyObject *const *roots, Py_ssize_t count, int leaves,
+         int looked_at)
+{
+    int status = list_nodes(state, order, roots, count, leaves);
+    while (status == 0 && order->folded && (looked_at || order->opaque || order->stale)) {
+        for (Py_ssize_t i = 0; i < order->count && status == 0; i++) {
+            status = folded_write_out(state, order->nodes[i]);
+        }
+        PyMem_Free(order->nodes);
+        order->nodes = NULL;
+        if (status == 0) {
+            status = list_nodes(state, order, roots, count, leaves);
+        }
+    }
+    return status;
 }
 
 /* Sweep where Python runs: closures, vjps, the checks of anomaly(). */
@@ -118,18 +163,30 @@ sweep_calling(State *state, Order *order, int check)
 }
 
 static int
-sweep(Order *order)
+sweep(State *state, Order *order)
 {
-    for (Py_ssize_t i = order->count; i-- > 0;) {
+    int status = 0;
+    for (Py_ssize_t i = order->count; i-- > 0 && status == 0;) {
+        Node *node = order->nodes[i];
         if (i >= 8) {
             PREFETCH(order->nodes[i - 8]);
         }
-        op_hand_down(order->nodes[i]);
-        if (i % SIGNALS_EVERY == SIGNALS_EVERY - 1 && PyErr_CheckSignals() < 0) {
-            return -1;
+        if (node->op == OP_folded) {
+            folded_hand_down(state, node);
+        }
+        else {
+            if (node->flags & TOUCHES) {
+                blocks_close(state);
+            }
+            op_hand_down(node);
+        }
+        if (i % SIGNALS_EVERY == SIGNALS_EVERY - 1) {
+            blocks_close(state);
+            status = PyErr_CheckSignals();
         }
     }
-    return 0;
+    blocks_close(state);
+    return status;
 }
 
 PyObject *
@@ -154,11 +211,12 @@ value_backward(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject
     }
     int check = mode && state->mode_anomaly;
     Order order;
-    if (order_of(state, &order, &self, 1, 0) < 0) {
+    if (order_of(state, &order, &self, 1, 0, check) < 0) {
         return NULL;
     }
     root->grad += seed;
-    int status = order.opaque || check ? sweep_calling(state, &order, check) : sweep(&order);
+    int status = order.opaque || check ? sweep_calling(state, &order, check)
+                                       : sweep(state, &order);
     PyMem_Free(order.nodes);
     if (status < 0) {
         return NULL;
@@ -171,6 +229,9 @@ PyObject *
 value_hand_down(PyObject *self, PyObject *unused)
 {
     Node *node = (Node *)self;
+    if (folded_write_out(state_of(self), node) < 0) {
+        return NULL;
+    }
     if (node->op == OP_opaque) {
         return PyObject_CallMethod(node->pull, "pull", "O", node);
     }

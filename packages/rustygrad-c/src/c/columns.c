@@ -21,7 +21,7 @@ engine_columns(PyObject *module, PyObject *args)
     State *state = PyModule_GetState(module);
     PyObject *roots, *result = NULL, *labels = NULL, *names = NULL, *outputs = NULL, *list = NULL;
     PyObject *columns[COLUMNS] = {NULL};
-    Order order = {NULL, 0, 0, 0};
+    Order order = {NULL, 0, 0, 0, 0, 0};
     int with_nodes = 0;
     if (!PyArg_ParseTuple(args, "O|p:columns", &roots, &with_nodes)) {
         return NULL;
@@ -38,7 +38,7 @@ engine_columns(PyObject *module, PyObject *args)
             goto done;
         }
     }
-    if (order_of(state, &order, items, given, 1) < 0) {
+    if (order_of(state, &order, items, given, 1, 1) < 0) {
         goto done;
     }
     Py_ssize_t edges = 0, count = order.count;

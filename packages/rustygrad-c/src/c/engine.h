@@ -10,6 +10,9 @@
  *   value.c     the type Value: operators, methods, attributes
  *   backward.c  the traversal and the sweep
  *   columns.c   capture and rebuilding, in columns
+ *   block.c     the parameters of a layer, side by side
+ *   layers.c    a stack of layers in one call, its results folded
+ *   steps.c     the optimisers' steps
  */
 #ifndef RUSTYGRAD_ENGINE_H
 #define RUSTYGRAD_ENGINE_H
@@ -29,14 +32,19 @@ enum {
 #define X(name) OP_##name,
     OP_TABLE(X)
 #undef X
-    OP_COUNT
+    OP_COUNT,
+    OP_folded = OP_COUNT /* a result of a stack of layers; written out before anyone looks */
 };
 
 enum { ROLE_NONE, ROLE_INPUT, ROLE_CONSTANT, ROLE_PARAMETER };
 
 enum {
-    BLOCK = 1,   /* the operands are in a block of their own */
+    BLOCK = 1,   /* the operands are in memory of their own */
     TRACKED = 2, /* the collector looks at it; said of nodes of the exact type only */
+    FOLDED = 4,  /* a result of a stack of layers, with a record in place of operands */
+    FIRST = 8,   /* the first result of its record in the order of this traversal */
+    OWNED = 16,  /* a leaf in a Block */
+    TOUCHES = 32 /* has an operand that is in a Block */
 };
 
 #if defined(__GNUC__) || defined(__clang__)
@@ -45,6 +53,10 @@ enum {
 #else
 #define PREFETCH(address) ((void)(address))
 #endif
+
+typedef struct Block Block;
+typedef struct Stack Stack;
+typedef struct Record Record;
 
 typedef struct Node {
     PyObject_HEAD
@@ -61,6 +73,11 @@ typedef struct Node {
     uint64_t mark : 40; /* the traversal that has seen it last */
     union {
         struct Node *pair[2];
+        Block *owner; /* of a leaf in a block */
+        struct {      /* of a folded result */
+            Record *record;
+            uint64_t position;
+        };
         struct {
             union {
                 struct Node **block;
@@ -76,10 +93,26 @@ typedef struct Node {
     PyObject *weakrefs;
 } Node;
 
+/* The parameters of a layer, see block.c. */
+struct Block {
+    PyObject_HEAD
+    uint32_t inputs, outputs;
+    size_t count;
+    Node **nodes;    /* rows of weights, one a neuron, then the biases */
+    double *rows;    /* the weights' data as they lie in `nodes` */
+    double *columns; /* the same, transposed */
+    double *biases;
+    double *row_grads, *bias_grads; /* while it is open; one behind the other */
+    int stale;                      /* the data must be copied again */
+    int broken;                     /* one of them is no plain leaf any more */
+    int open;
+    Block *next_open;
+};
+
 #define FREE_LIST_LIMIT (1 << 20)
 
 typedef struct {
-    PyTypeObject *Value;
+    PyTypeObject *Value, *Block, *Stack, *Record;
     Node *free_list; /* linked through pair[0] */
     Py_ssize_t free_count;
     Node *doomed; /* nodes whose deallocation waits for the one that is running */
@@ -91,6 +124,7 @@ typedef struct {
     uint32_t mode_scope;
     int mode_special, mode_anomaly;
     uint64_t traversals;
+    Block *open_blocks;
     PyObject *ops;         /* tuple of rustygrad.ops rows by code */
     PyObject *as_float;    /* rustygrad.convert.as_float */
     PyObject *helpers;     /* rustygrad_c.helpers: what is rare, in Python */
@@ -98,7 +132,7 @@ typedef struct {
 } State;
 
 extern struct PyModuleDef engine_module;
-extern PyType_Spec value_spec;
+extern PyType_Spec value_spec, block_spec, stack_spec, record_spec;
 
 /* node.c */
 void value_dealloc(PyObject *self);
@@ -115,6 +149,7 @@ int engine_mode(State *state);
 
 /* ops.c */
 double op_unary(int op, double x);
+double op_unary_vjp(int op, double g, double out, double x);
 double op_binary(int op, double x, double y);
 double op_pow(double x, double exponent);
 double op_many(int op, Node **operands, uint32_t count);
@@ -125,6 +160,7 @@ PyObject *engine_apply(PyObject *module, PyObject *const *args, Py_ssize_t nargs
 PyObject *engine_opaque(PyObject *module, PyObject *args);
 PyObject *engine_make_opaque(PyObject *module, PyObject *args);
 Node *value_operand(State *state, PyObject *x);
+int number_of(State *state, PyObject *x, double *number);
 int as_double(State *state, PyObject *x, double *number);
 
 /* backward.c */
@@ -134,8 +170,33 @@ typedef struct {
     Node **nodes;
     Py_ssize_t count, room;
     int opaque; /* whether there are opaque nodes among them */
+    int folded; /* whether there are folded ones */
+    int stale;  /* whether folded ones must be written out */
 } Order;
-int order_of(State *, Order *order, PyObject *const *roots, Py_ssize_t count, int leaves);
+int order_of(State *, Order *order, PyObject *const *roots, Py_ssize_t count, int leaves,
+             int looked_at);
+
+/* block.c */
+Block *block_of(State *state, PyObject *const *leaves, uint32_t inputs, uint32_t outputs);
+void block_break(Node *leaf);
+void block_refresh(Block *block);
+void block_open(State *state, Block *block);
+void blocks_close(State *state);
+
+/* layers.c */
+PyObject *engine_stack(PyObject *module, PyObject *args);
+Node **folded_inputs(Node *node, uint32_t *count);
+void folded_track(Node *node);
+void folded_reset(Node *node, uint64_t mark);
+int folded_is_stale(Node *node);
+void folded_hand_down(State *state, Node *node);
+int folded_write_out(State *state, Node *node);
+void folded_release(Node *node);
+
+/* steps.c */
+PyObject *engine_zero_grad(PyObject *module, PyObject *list);
+PyObject *engine_sgd(PyObject *module, PyObject *args);
+PyObject *engine_adam(PyObject *module, PyObject *args);
 
 /* columns.c */
 PyObject *engine_columns(PyObject *module, PyObject *roots);

@@ -68,6 +68,12 @@ engine_exec(PyObject *module)
         return -1;
     }
     state->Value = (PyTypeObject *)PyType_FromModuleAndSpec(module, &value_spec, NULL);
+    state->Block = (PyTypeObject *)PyType_FromModuleAndSpec(module, &block_spec, NULL);
+    state->Stack = (PyTypeObject *)PyType_FromModuleAndSpec(module, &stack_spec, NULL);
+    state->Record = (PyTypeObject *)PyType_FromModuleAndSpec(module, &record_spec, NULL);
+    if (state->Block == NULL || state->Stack == NULL || state->Record == NULL) {
+        return -1;
+    }
     PyObject *empty = PyUnicode_FromString("");
     if (state->Value == NULL || empty == NULL ||
         PyObject_SetAttrString((PyObject *)state->Value, "label", empty) < 0) {
@@ -75,6 +81,9 @@ engine_exec(PyObject *module)
         return -1;
     }
     Py_DECREF(empty);
+    if (PyModule_AddObjectRef(module, "Stack", (PyObject *)state->Stack) < 0) {
+        return -1;
+    }
     return PyModule_AddObjectRef(module, "Value", (PyObject *)state->Value);
 }
 
@@ -83,6 +92,9 @@ engine_traverse(PyObject *module, visitproc visit, void *arg)
 {
     State *state = PyModule_GetState(module);
     Py_VISIT(state->Value);
+    Py_VISIT(state->Block);
+    Py_VISIT(state->Stack);
+    Py_VISIT(state->Record);
     Py_VISIT(state->current);
     Py_VISIT(state->plain);
     Py_VISIT(state->mode);
@@ -104,6 +116,9 @@ engine_free(void *module)
         PyObject_GC_Del(node);
     }
     Py_CLEAR(state->Value);
+    Py_CLEAR(state->Block);
+    Py_CLEAR(state->Stack);
+    Py_CLEAR(state->Record);
     Py_CLEAR(state->current);
     Py_CLEAR(state->plain);
     Py_CLEAR(state->mode);
@@ -119,6 +134,10 @@ static PyMethodDef engine_methods[] = {
     {"opaque", engine_opaque, METH_VARARGS, "A node that is no operation of the table."},
     {"make_opaque", engine_make_opaque, METH_VARARGS, "Turn a node into an opaque one."},
     {"columns", engine_columns, METH_VARARGS, "The graph of some roots, in columns."},
+    {"stack", engine_stack, METH_VARARGS, "Dense layers, to be evaluated in one call."},
+    {"zero_grad", engine_zero_grad, METH_O, "Set the parameters' gradients to 0."},
+    {"sgd", engine_sgd, METH_VARARGS, "A step of stochastic gradient descent."},
+    {"adam", engine_adam, METH_VARARGS, "A step of Adam, or of AdamW."},
     {"rebuild", engine_rebuild, METH_VARARGS, "One node from its record."},
     {NULL},
 };

@@ -59,6 +59,9 @@ node_track(PyObject *node)
     if (!PyObject_GC_IsTracked(node)) {
         PyObject_GC_Track(node);
         ((Node *)node)->flags |= TRACKED;
+        if (((Node *)node)->flags & FOLDED) {
+            folded_track((Node *)node);
+        }
     }
 }
 
@@ -136,6 +139,15 @@ void
 node_drop_operands(Node *node)
 {
     uint32_t count = node->count;
+    if (node->flags & (FOLDED | OWNED)) {
+        if (node->flags & FOLDED) {
+            folded_release(node);
+        }
+        else {
+            block_break(node);
+        }
+        return;
+    }
     if (node->op == OP_opaque) {
         Py_CLEAR(node->pull);
     }
@@ -267,7 +279,7 @@ node_track_reachable(State *state, PyObject *holder, PyObject *stored)
             }
             continue;
         }
-        int look = PyFunction_Check(object) || PyCell_Check(object) || PyMethod_Check(object) ||
+        int look = Py_TYPE(object) == state->Record || PyFunction_Check(object) || PyCell_Check(object) || PyMethod_Check(object) ||
                    PyTuple_Check(object) || PyList_Check(object) || PyDict_Check(object);
         if (!look) {
             continue;
@@ -297,6 +309,10 @@ node_track_reachable(State *state, PyObject *holder, PyObject *stored)
 int
 node_visit_operands(Node *node, visitproc visit, void *arg)
 {
+    if (node->flags & FOLDED) {
+        Py_VISIT(node->record);
+        return 0;
+    }
     Node **operands = node_operands(node);
     for (uint32_t i = 0; i < node->count; i++) {
         Py_VISIT(operands[i]);

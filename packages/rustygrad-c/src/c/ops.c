@@ -143,8 +143,8 @@ op_many(int op, Node **operands, uint32_t count)
 
 /* --- derivatives --- */
 
-static inline double
-unary_vjp(int op, double g, double out, double x)
+double
+op_unary_vjp(int op, double g, double out, double x)
 {
     switch (op) {
     case OP_neg: return -g;
@@ -283,7 +283,7 @@ op_hand_down(Node *node)
     case OP_sqrt:
     case OP_sin:
     case OP_cos:
-        x->grad += unary_vjp(node->op, g, node->data, x->data);
+        x->grad += op_unary_vjp(node->op, g, node->data, x->data);
         return;
     default:
         many_vjp(node, node_operands(node), node->count);

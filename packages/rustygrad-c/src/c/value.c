@@ -32,7 +32,7 @@ state_of(PyObject *value)
 /* --- numbers in --- */
 
 /* 1: a number, 0: something else, -1: error. */
-static int
+int
 number_of(State *state, PyObject *x, double *number)
 {
     if (PyFloat_CheckExact(x)) {
@@ -419,6 +419,9 @@ engine_make_opaque(PyObject *module, PyObject *args)
     }
     Node *node = (Node *)self;
     PyObject *items;
+    if (folded_write_out(state, node) < 0) {
+        return NULL;
+    }
     if (operands == Py_None) {
         items = PyTuple_New(node->count);
         for (uint32_t i = 0; items != NULL && i < node->count; i++) {
@@ -485,7 +488,14 @@ set_data(PyObject *self, PyObject *value, void *closure)
     if (refuse_delete(value, "data") < 0) {
         return -1;
     }
-    return as_double(state_of(self), value, &((Node *)self)->data);
+    Node *node = (Node *)self;
+    if (as_double(state_of(self), value, &node->data) < 0) {
+        return -1;
+    }
+    if (node->flags & OWNED) {
+        node->owner->stale = 1;
+    }
+    return 0;
 }
 
 static PyObject *
@@ -511,6 +521,9 @@ static PyObject *
 get_prev(PyObject *self, void *closure)
 {
     Node *node = (Node *)self;
+    if (folded_write_out(state_of(self), node) < 0) {
+        return NULL;
+    }
     Node **operands = node_operands(node);
     PyObject *tuple = PyTuple_New(node->count);
     for (uint32_t i = 0; tuple != NULL && i < node->count; i++) {
@@ -524,6 +537,9 @@ get_op(PyObject *self, void *closure)
 {
     Node *node = (Node *)self;
     State *state = state_of(self);
+    if (folded_write_out(state, node) < 0) {
+        return NULL;
+    }
     if (node->op == OP_opaque) {
         return PyObject_GetAttrString(node->pull, "name");
     }
@@ -610,6 +626,9 @@ get_pull(PyObject *self, void *closure)
 static PyObject *
 get_code(PyObject *self, void *closure)
 {
+    if (folded_write_out(state_of(self), (Node *)self) < 0) {
+        return NULL;
+    }
     return PyLong_FromLong(((Node *)self)->op);
 }
 

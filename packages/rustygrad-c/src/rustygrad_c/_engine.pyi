@@ -1,8 +1,11 @@
 """The engine's module, written by hand; a test holds it against the module itself."""
 
+from array import array
 from collections.abc import Callable, Sequence
 from typing import Any, SupportsFloat
 
+from rustygrad.interfaces import DenseLayer
+from rustygrad.modes import Mode
 from rustygrad.ops import Op
 
 class Value:
@@ -61,6 +64,37 @@ class Value:
     def __copy__(self) -> Value: ...
 
 def apply(op: Op, operands: Sequence[Any], attribute: float | None = None, /) -> Value: ...
+
+class Stack:
+    def __call__(self, x: Any, /) -> Any: ...
+    def is_current(self) -> bool: ...
+
+def stack(
+    layers: list[DenseLayer], watched: list[list[Any]], counter: list[int], mode: Mode, /
+) -> Stack | None: ...
+def zero_grad(parameters: list[Any], /) -> bool: ...
+def sgd(
+    parameters: list[Any],
+    velocity: array[float] | None,
+    fresh: bool,
+    lr: float,
+    momentum: float,
+    weight_decay: float,
+    /,
+) -> bool: ...
+def adam(
+    parameters: list[Any],
+    mean: array[float],
+    square: array[float],
+    rate: float,
+    spread: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    shrink: float,
+    /,
+) -> bool: ...
 def opaque(pull: Any, operands: Sequence[Any], data: float, /) -> Value: ...
 def make_opaque(value: Value, pull: Any, operands: Sequence[Value] | None, /) -> None: ...
 def columns(

@@ -34,6 +34,10 @@ class CBackend:
     numerics: Numerics = exact
     Value = _engine.Value
     apply = staticmethod(_engine.apply)
+    stack = staticmethod(_engine.stack)
+    zero_grad = staticmethod(_engine.zero_grad)
+    sgd = staticmethod(_engine.sgd)
+    adam = staticmethod(_engine.adam)
 
     def __reduce__(self) -> str:
         return "backend"  # the one of this module

@@ -59,11 +59,11 @@ def backend_of(operands: Iterable[Any]) -> Any:
         MixedBackendsError: they belong to two.
     """
     found: Any = None
-    for x in operands:
-        backend = getattr(type(x), "_backend", None)
+    for kind in dict.fromkeys(map(type, operands)):
+        backend = getattr(kind, "_backend", None)
         if backend is None or backend is found:
             continue
-        if not isinstance(x, getattr(backend, "Value", ())):
+        if not issubclass(kind, getattr(backend, "Value", ())):
             continue  # a stranger's class may have an attribute of that name
         if found is not None:
             raise MixedBackendsError.between(found.name, backend.name)

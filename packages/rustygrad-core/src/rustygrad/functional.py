@@ -269,7 +269,9 @@ def hinge(scores: Iterable[Any], targets: Iterable[Any]) -> Value:
     Raises:
         LengthError: they differ in number, or there are none.
     """
-    return mean([relu(1 - y * s) for s, y in _pairs(scores, targets, "hinge", "scores")])
+    margins = [1 - y * s for s, y in _pairs(scores, targets, "hinge", "scores")]
+    apply = operands_backend(margins).apply
+    return mean([apply(ops.RELU, (margin,)) for margin in margins])
 
 
 def mse(predictions: Iterable[Any], targets: Iterable[Any]) -> Value:

@@ -7,20 +7,26 @@ then tells how far it is.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import IO, Any, Final, Protocol
+from typing import IO, Any, Final, NamedTuple, Protocol
 
 from .graph import Graph
+from .modes import Mode
 from .ops import Op
 
 __all__ = [
     "API_VERSION",
     "Backend",
     "Compiler",
+    "DenseLayer",
     "Exporter",
+    "LayersInOneCall",
     "Numerics",
+    "OptimizerSteps",
     "PluginInfo",
     "Program",
+    "Stack",
     "Value",
     "exact",
     "ulp",
@@ -130,6 +136,9 @@ class Backend(Protocol):
     Each operation looks at ``rustygrad.modes.current.get()``: a `Mode` says
     which scope to stamp on the node, whether to record it at all (`no_grad`)
     and whether to look out for nan and inf (`anomaly`).
+
+    It may also have the methods of `LayersInOneCall` and of `OptimizerSteps`;
+    core does without where they are missing.
     """
 
     name: str
@@ -163,6 +172,108 @@ class Backend(Protocol):
 
     def capture(self, roots: Sequence[Any]) -> Graph:
         """What the roots were made of: depth first, operands in order, results last."""
+        ...
+
+
+class DenseLayer(NamedTuple):
+    """A layer of neurons that see the same inputs, as `LayersInOneCall.stack` takes it.
+
+    Attributes:
+        inputs: how many inputs it has.
+        leaves: its parameters: for each neuron its weights, then all biases.
+        activation: the operation after the dots, None for none.
+        scope: the number of the layer's scope, which its inputs get.
+        scopes: the number of each neuron's scope.
+    """
+
+    inputs: int
+    leaves: list[Any]
+    activation: Op | None
+    scope: int
+    scopes: list[int]
+
+
+class LayersInOneCall(Protocol):
+    """What a backend may offer besides: whole layers, evaluated in one call from Python.
+
+    Core's `Layer` and `MLP` use it where it is there. What they give must have
+    the same bits, and the same nodes below it for whoever looks.
+    """
+
+    def stack(
+        self, layers: list[DenseLayer], watched: list[list[Any]], counter: list[int], mode: Mode
+    ) -> Stack | None:
+        """A function of the inputs: what the last layer gives, a list where it has several.
+
+        Args:
+            layers: from the inputs on.
+            watched: lists that the layers were read from.
+            counter: a list of one number; it changes when an attribute that they
+                were read from may have changed.
+            mode: of the calls that the function is for.
+
+        Returns:
+            The function; None if the backend has none for these layers.
+        """
+        ...
+
+
+class Stack(Protocol):
+    """Layers as one function, see `LayersInOneCall.stack`."""
+
+    def __call__(self, x: Any, /) -> Any:
+        """What the layers make of some inputs; None where the engine is not sure.
+
+        Core computes node by node then: in another mode, when the stack is out of
+        date, for inputs that are no sequence of numbers and Values, or not as
+        many as the first layer takes.
+        """
+        ...
+
+    def is_current(self) -> bool:
+        """Whether nothing has changed: the lists, the counter, and that the leaves are leaves."""
+        ...
+
+
+class OptimizerSteps(Protocol):
+    """What a backend may offer besides: the steps of core's optimisers.
+
+    Each method gives whether it has made the step, which changes all parameters
+    or none. The formulas and their order of operations are those of `optim`.
+    """
+
+    def zero_grad(self, parameters: list[Any], /) -> bool:
+        """Set the gradients to 0."""
+        ...
+
+    def sgd(
+        self,
+        parameters: list[Any],
+        velocity: array[float] | None,
+        fresh: bool,
+        lr: float,
+        momentum: float,
+        weight_decay: float,
+        /,
+    ) -> bool:
+        """A step of `SGD`; `fresh` if the velocities have not begun, None if there are none."""
+        ...
+
+    def adam(
+        self,
+        parameters: list[Any],
+        mean: array[float],
+        square: array[float],
+        rate: float,
+        spread: float,
+        beta1: float,
+        beta2: float,
+        eps: float,
+        weight_decay: float,
+        shrink: float,
+        /,
+    ) -> bool:
+        """A step of `Adam` or `AdamW`: each number times `shrink`, then as in ``Adam.step``."""
         ...
 
 

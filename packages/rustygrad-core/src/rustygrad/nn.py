@@ -15,6 +15,7 @@ from .convert import as_number, backend_of, kind_of
 from .errors import ArgumentError, ConversionError, LengthError, StateDictError
 from .files import floats_from_json, floats_to_json, read_json, write_text
 from .functional import dot_operands
+from .interfaces import DenseLayer, Stack
 from .modes import Mode, current, mode, scope_id, scope_path
 from .ops import DOT, OPS
 from .selection import backend_asked_for
@@ -147,16 +148,21 @@ class Module:
         except StateDictError as error:
             raise StateDictError(f"{path}: {error}") from None
 
+    def _scope_below(self, outer: int) -> int:
+        """The number of this module's scope, in calls that come from the scope `outer`."""
+        steps = scope_path(outer), self.__dict__.get("_scope_name", "")
+        return scope_id(".".join(filter(None, steps)))
+
     def _learn_mode(self, outer: Mode) -> Mode:
         """The mode of calls that come from the mode `outer`: the same, in this module's scope."""
         caller = _calling_module()
         if caller is not None and self.__dict__.get("_scope_owner") != id(caller):
             _name_children(caller)  # it has got this module since its first call
         for child in _name_children(self):
-            child.__dict__.pop("_scope_modes", None)  # learned under another name
+            for learned in ("_scope_modes", "_leaves", "_stack", "_stacks"):  # under another name
+                child.__dict__.pop(learned, None)
         self.named_parameters()  # marks them as parameters
-        steps = scope_path(outer.scope), self.__dict__.get("_scope_name", "")
-        scope = scope_id(".".join(filter(None, steps)))
+        scope = self._scope_below(outer.scope)
         modes: dict[Mode, Mode] = self.__dict__.setdefault("_scope_modes", {})
         modes[outer] = mode(scope, outer.grad, outer.anomaly)
         return modes[outer]
@@ -167,7 +173,7 @@ class Module:
 
 
 #: What a module keeps for itself among its attributes.
-_LEARNED = ("_scope_modes", "_scope_name", "_scope_owner")
+_LEARNED = ("_scope_modes", "_scope_name", "_scope_owner", "_leaves", "_stack", "_stacks")
 
 
 def _calling_module() -> Module | None:
@@ -224,6 +230,101 @@ def _some_of(names: Sequence[str]) -> str:
     return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
 
 
+#: How often an attribute of a neuron, a layer or an MLP has been assigned; an engine looks at it.
+_assignments = [0]
+
+
+class _Counted(Module):
+    """A module whose assignments are counted, so that nothing learned of it outlives them."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        _assignments[0] += 1
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        _assignments[0] += 1
+
+
+class _Dense(_Counted):
+    """What `Layer` and `MLP` share: a backend may evaluate them as a whole.
+
+    A first call goes node by node. Then the backend is asked for a function that
+    does the same in one step (`interfaces.LayersInOneCall`), for calls from the
+    same mode, as long as nothing that it was made from changes.
+    """
+
+    _stack: Stack | None = None
+    _leaves: list[Any] | None = None
+    #: What a call goes through, one layer after the other; None if it is something else.
+    _layers: Callable[[], list[Layer] | None]
+
+    def __call__(self, x: Any) -> Any:
+        """Run `forward`, in this module's scope."""
+        stack = self._stack
+        y = None if stack is None else stack(x)
+        return self._call_and_learn(x) if y is None else y
+
+    def parameters(self) -> list[Any]:
+        """The leaves that training changes, each once, in the order of the attributes."""
+        if self._leaves and self._stack is not None and self._stack.is_current():
+            return list(self._leaves)
+        return super().parameters()
+
+    def _call_and_learn(self, x: Any) -> Any:
+        outer = current.get()
+        stacks = self.__dict__.setdefault("_stacks", {})
+        stack = stacks.get(outer)
+        y = None if stack is None else stack(x)
+        if y is None:
+            y = super().__call__(x)
+            stack = stacks[outer] = self._learn_stack(outer)
+        self.__dict__["_stack"] = stack
+        return y
+
+    def _learn_stack(self, outer: Mode) -> Stack | None:
+        """The backend's function for calls from the mode `outer`, None if there is none."""
+        assignments = _assignments[0]
+        layers = self._layers()
+        if outer.anomaly or not layers:
+            return None
+        watched: list[list[Any]] = [] if layers[0] is self else [layers]
+        records: list[DenseLayer] = []
+        for layer in layers:
+            record = layer._record(
+                outer.scope if layer is self else self._scope_below(outer.scope), watched
+            )
+            if record is None:
+                return None
+            records.append(record)
+        make = getattr(layers[0].neurons[0].b._backend, "stack", None)
+        if make is None or assignments != _assignments[0]:
+            return None
+        stack: Stack | None = make(records, watched, _assignments, outer)
+        self.__dict__["_leaves"] = (
+            super().parameters() if stack and self._is_within(watched) else None
+        )
+        return stack
+
+    def _is_within(self, watched: list[list[Any]]) -> bool:
+        """Whether all parameters are in these lists, or attributes of modules in them."""
+        known = set(map(id, watched))
+        modules = [self, *(item for items in watched for item in items if isinstance(item, Module))]
+        holders = (Module, list, tuple, dict)
+        items = [item for module in modules for _, item in _entries(module)]
+        return all(id(item) in known for item in items if isinstance(item, holders))
+
+
+def _runs(module: Any, cls: type[Module]) -> bool:
+    """Whether a module does what its class does here, and nothing of its user's."""
+    return (
+        isinstance(module, cls)
+        and type(module).forward is cls.forward
+        and type(module).__call__ is cls.__call__
+        and "forward" not in vars(module)
+    )
+
+
 class _Inputs(list[Any]):
     """Inputs that have been checked; a layer checks once for all of its neurons."""
 
@@ -251,7 +352,7 @@ def _checked_inputs(x: Any, nin: int, module: Module, cls: type[Any]) -> _Inputs
     return inputs
 
 
-class Neuron(Module):
+class Neuron(_Counted):
     """activation(w . x + b): one `dot` node and its activation.
 
     Args:
@@ -309,7 +410,7 @@ class Neuron(Module):
         return f"{_title(self.activation) if self.nonlin else 'Linear'}Neuron({len(self.w)})"
 
 
-class Layer(Module):
+class Layer(_Dense):
     """`nout` neurons that see the same `nin` inputs.
 
     Args:
@@ -339,11 +440,38 @@ class Layer(Module):
         outputs = [neuron(inputs) for neuron in self.neurons]
         return outputs[0] if len(outputs) == 1 else outputs
 
+    def _layers(self) -> list[Layer] | None:
+        return [self] if _runs(self, Layer) else None
+
+    def _record(self, outer: int, watched: list[list[Any]]) -> DenseLayer | None:
+        """What a backend must know to evaluate the layer, None if it could not.
+
+        Args:
+            outer: the number of the scope that the layer is called from.
+            watched: gets the lists that this was read from.
+        """
+        neurons = self.neurons
+        if type(neurons) is not list or not all(_runs(n, Neuron) for n in neurons):
+            return None
+        kinds = {(bool(n.nonlin) and n.activation, len(n.w), type(n.w)) for n in neurons}
+        activation, inputs, holder = kinds.pop()
+        if kinds or holder is not list or callable(activation):
+            return None
+        watched += [neurons, *(n.w for n in neurons)]
+        scope = self._scope_below(outer)
+        return DenseLayer(
+            inputs,
+            [w for n in neurons for w in n.w] + [n.b for n in neurons],
+            OPS[activation] if activation else None,
+            scope,
+            [n._scope_below(scope) for n in neurons],
+        )
+
     def __repr__(self) -> str:
         return f"Layer of [{', '.join(map(str, self.neurons))}]"
 
 
-class MLP(Module):
+class MLP(_Dense):
     """A multi-layer perceptron; its last layer is linear.
 
     Args:
@@ -391,6 +519,11 @@ class MLP(Module):
         for layer in self.layers:
             x = layer(x)
         return x
+
+    def _layers(self) -> list[Layer] | None:
+        layers = self.layers
+        plain = type(layers) is list and _runs(self, MLP)
+        return layers if plain and all(_runs(layer, Layer) for layer in layers) else None
 
     def __repr__(self) -> str:
         return f"MLP of [{', '.join(map(str, self.layers))}]"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Iterable
 from typing import Any
 
@@ -31,12 +32,20 @@ class Optimizer:
 
     def zero_grad(self) -> None:
         """Set the gradient of every parameter to 0."""
-        for p in self.parameters:
-            p.grad = 0.0
+        step = self._native("zero_grad")
+        if step is None or not step(self.parameters):
+            for p in self.parameters:
+                p.grad = 0.0
 
     def step(self) -> None:
         """Change every parameter by what its gradient says."""
         raise NotImplementedError
+
+    def _native(self, name: str) -> Any:
+        """The backend's own step of that name, see `interfaces.OptimizerSteps`; None if it has none."""
+        parameters = self.parameters
+        backend = getattr(type(parameters[0]), "_backend", None) if parameters else None
+        return getattr(backend, name, None) if type(parameters) is list else None
 
     def _check(self) -> None:
         """Make floats of the numbers, as they are now.
@@ -77,7 +86,7 @@ class SGD(Optimizer):
     ) -> None:
         super().__init__(parameters, lr, weight_decay)
         self.momentum = momentum
-        self._velocity: list[float] = []
+        self._velocity = array("d")
         self._check()
 
     def _check(self) -> None:
@@ -87,6 +96,8 @@ class SGD(Optimizer):
     def step(self) -> None:
         """Change every parameter by what its gradient says."""
         self._check()
+        if self._step_natively():
+            return
         grads = [p.grad for p in self.parameters]
         if self.weight_decay:
             decay = self.weight_decay
@@ -96,10 +107,25 @@ class SGD(Optimizer):
                 momentum = self.momentum
                 velocity = zip(self._velocity, grads, strict=True)
                 grads = [momentum * v + g for v, g in velocity]
-            self._velocity = grads
+            self._velocity = array("d", grads)
         lr = self.lr
         for p, g in zip(self.parameters, grads, strict=True):
             p.data -= lr * g
+
+    def _step_natively(self) -> bool:
+        step, velocity = self._native("sgd"), None
+        if step is None:
+            return False
+        if self.momentum:
+            velocity = self._velocity or array("d", bytes(8 * len(self.parameters)))
+            if len(velocity) != len(self.parameters):
+                return False
+        numbers = (self.lr, self.momentum, self.weight_decay)
+        if not step(self.parameters, velocity, not self._velocity, *numbers):
+            return False
+        if velocity:
+            self._velocity = velocity
+        return True
 
 
 class Adam(Optimizer):
@@ -136,8 +162,8 @@ class Adam(Optimizer):
         self.eps = eps
         self._check()
         self._steps = 0
-        self._mean = [0.0] * len(self.parameters)
-        self._square = [0.0] * len(self.parameters)
+        self._mean = array("d", bytes(8 * len(self.parameters)))
+        self._square = array("d", self._mean)
 
     def _check(self) -> None:
         super()._check()
@@ -157,9 +183,17 @@ class Adam(Optimizer):
         beta1, beta2 = self.betas
         rate = self.lr / (1.0 - beta1**steps)
         spread = math.sqrt(1.0 - beta2**steps)
-        means, squares, numbers = [], [], []
+        decay, shrink = self._decay()
+        step = self._native("adam") if len(self._mean) == len(self.parameters) else None
+        state = (self.parameters, self._mean, self._square)
+        if step and step(*state, rate, spread, beta1, beta2, self.eps, decay, shrink):
+            self._steps = steps
+            return
+        means, squares, numbers = array("d"), array("d"), []
         for p, mean, square in zip(self.parameters, self._mean, self._square, strict=True):
-            x, g = self._decayed(p.data, p.grad)
+            x, g = p.data * shrink, p.grad
+            if decay:
+                g = g + decay * x
             m = beta1 * mean + (1.0 - beta1) * g
             v = beta2 * square + (1.0 - beta2) * g * g
             means.append(m)
@@ -169,9 +203,9 @@ class Adam(Optimizer):
         for p, x in zip(self.parameters, numbers, strict=True):
             p.data = x
 
-    def _decayed(self, x: float, g: float) -> tuple[float, float]:
-        """A parameter's number and gradient, the weight decay in the gradient."""
-        return x, g + self.weight_decay * x if self.weight_decay else g
+    def _decay(self) -> tuple[float, float]:
+        """How much of a number goes into its gradient, and what it is multiplied by before."""
+        return self.weight_decay, 1.0
 
 
 class AdamW(Adam):
@@ -191,9 +225,8 @@ class AdamW(Adam):
     ) -> None:
         super().__init__(parameters, lr, betas, eps, weight_decay)
 
-    def _decayed(self, x: float, g: float) -> tuple[float, float]:
-        """A parameter's number and gradient, the weight decay in the number."""
-        return x * (1.0 - self.lr * self.weight_decay), g
+    def _decay(self) -> tuple[float, float]:
+        return 0.0, 1.0 - self.lr * self.weight_decay
 
 
 def clip_grad_norm(parameters: Iterable[Any], max_norm: float) -> float:
