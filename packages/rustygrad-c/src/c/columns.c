@@ -21,7 +21,7 @@ engine_columns(PyObject *module, PyObject *args)
     State *state = PyModule_GetState(module);
     PyObject *roots, *result = NULL, *labels = NULL, *names = NULL, *outputs = NULL, *list = NULL;
     PyObject *columns[COLUMNS] = {NULL};
-    Order order = {NULL, 0, 0, 0, 0, 0};
+    Order order = {0};
     int with_nodes = 0;
     if (!PyArg_ParseTuple(args, "O|p:columns", &roots, &with_nodes)) {
         return NULL;
@@ -131,7 +131,7 @@ done:
     Py_XDECREF(outputs);
     Py_XDECREF(list);
     Py_DECREF(roots);
-    PyMem_Free(order.nodes);
+    order_free(&order);
     return result;
 }
 

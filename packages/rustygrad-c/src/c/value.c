@@ -112,6 +112,9 @@ unary(State *state, int op, PyObject *x)
     if (node == NULL) {
         return NULL;
     }
+    if (((Node *)x)->op == OP_add) {
+        chain_absorb(state, (Node *)x);
+    }
     node->pair[0] = (Node *)Py_NewRef(x);
     node->count = 1;
     return (PyObject *)node_finish(state, node);
@@ -166,6 +169,9 @@ value_add(PyObject *a, PyObject *b)
     if (IS_EXACT(a) && IS_EXACT(b)) {
         State *state = state_of_exact(a);
         double data = ((Node *)a)->data + ((Node *)b)->data;
+        if (((Node *)a)->op == OP_add) {
+            chain_absorb(state, (Node *)a);
+        }
         return binary_of(state, OP_add, (Node *)Py_NewRef(a), (Node *)Py_NewRef(b), data);
     }
     if (PyLong_CheckExact(a) && PyLong_AsLong(a) == 0) { /* where sum() starts */
@@ -419,7 +425,7 @@ engine_make_opaque(PyObject *module, PyObject *args)
     }
     Node *node = (Node *)self;
     PyObject *items;
-    if (folded_write_out(state, node) < 0) {
+    if (node_write_out(state, node) < 0) {
         return NULL;
     }
     if (operands == Py_None) {
@@ -510,18 +516,24 @@ set_grad(PyObject *self, PyObject *value, void *closure)
     if (refuse_delete(value, "grad") < 0) {
         return -1;
     }
-    if (value == Py_None) {
-        ((Node *)self)->grad = 0.0;
-        return 0;
+    Node *node = (Node *)self;
+    State *state = state_of(self);
+    double grad = 0.0;
+    if (value != Py_None && as_double(state, value, &grad) < 0) {
+        return -1;
     }
-    return as_double(state_of(self), value, &((Node *)self)->grad);
+    if (node->op == OP_chain && node_write_out(state, node) < 0) { /* its parts keep theirs */
+        return -1;
+    }
+    node->grad = grad;
+    return 0;
 }
 
 static PyObject *
 get_prev(PyObject *self, void *closure)
 {
     Node *node = (Node *)self;
-    if (folded_write_out(state_of(self), node) < 0) {
+    if (node_write_out(state_of(self), node) < 0) {
         return NULL;
     }
     Node **operands = node_operands(node);
@@ -537,7 +549,7 @@ get_op(PyObject *self, void *closure)
 {
     Node *node = (Node *)self;
     State *state = state_of(self);
-    if (folded_write_out(state, node) < 0) {
+    if (node_write_out(state, node) < 0) {
         return NULL;
     }
     if (node->op == OP_opaque) {
@@ -626,7 +638,7 @@ get_pull(PyObject *self, void *closure)
 static PyObject *
 get_code(PyObject *self, void *closure)
 {
-    if (folded_write_out(state_of(self), (Node *)self) < 0) {
+    if (node_write_out(state_of(self), (Node *)self) < 0) {
         return NULL;
     }
     return PyLong_FromLong(((Node *)self)->op);
