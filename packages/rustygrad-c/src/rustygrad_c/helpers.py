@@ -94,7 +94,8 @@ def clone(node: Value) -> Value:
     """What `copy.copy` gives."""
     from ._engine import rebuild
 
-    return copying.clone(node, rebuild)
+    twin: Value = copying.clone(node, rebuild)
+    return twin
 
 
 def reduce(root: Value) -> tuple[Any, ...]:

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from itertools import islice
 from operator import sub
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from .errors import GraphError
 from .graph import ROLES, Graph
@@ -31,11 +31,10 @@ from .sweep import topological_order
 
 __all__ = ["clone", "reduce", "restore"]
 
-_Value = TypeVar("_Value")
 _HAVE_ATTRIBUTE: Final = {op.code for op in OPS.values() if op.attribute}
 
 
-def clone(node: Any, rebuild: Callable[..., _Value]) -> _Value:
+def clone(node: Any, rebuild: Callable[..., Any]) -> Any:
     """Another node with the same operands, for `copy.copy`."""
     attribute, scope = getattr(node, "_attribute", None), getattr(node, "_scope", 0)
     twin = rebuild(type(node), node._rule.code, node._prev, node.data, node.grad, attribute, scope)

@@ -251,7 +251,8 @@ class Value:
         """Another node with the same operands."""
         from ..copying import clone
 
-        return clone(self, rebuild)
+        twin: Value = clone(self, rebuild)
+        return twin
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Pickle and deepcopy carry the whole graph, and keep its leaves' identity."""
