@@ -181,6 +181,9 @@ def types(session: nox.Session) -> None:
     _install(session, "mypy>=1.18", native=COMPILER is not None)
     for package in PACKAGES:
         session.run("mypy", f"{package}/src")
+    if COMPILER:
+        with session.chdir(session.create_tmp()):  # where the installed package is found
+            session.run("python", "-m", "mypy.stubtest", "--concise", "rustygrad_c._engine")
 
 
 @nox.session(python=PYTHON)
@@ -208,12 +211,16 @@ def build(session: nox.Session) -> None:
     target = Path(session.create_tmp()) / "dist"
     shutil.rmtree(target, ignore_errors=True)
     for package in PACKAGES:
+        kinds = []
         if package in NATIVE and COMPILER is None:
             session.warn(f"no C compiler here: {package.name} is not built")
             continue
+        if package in NATIVE and not _is_clone():
+            session.warn(f"this is no git clone: no sdist of {package.name}, meson makes it of one")
+            kinds = ["--wheel"]
         session.run(
-            "python", "-m", "build", "--no-isolation", "--outdir", str(target), str(package),
-            silent=True,
+            "python", "-m", "build", "--no-isolation", "--outdir", str(target), *kinds,
+            str(package), silent=True,
         )  # fmt: skip
     artefacts = sorted(map(str, target.iterdir()))
     session.run("twine", "check", "--strict", *artefacts)
@@ -221,6 +228,22 @@ def build(session: nox.Session) -> None:
     session.run("python", "tools/check_artefacts.py", *artefacts)
     empty = Path(session.create_tmp()) / "empty"
     session.run("python", "tools/use_wheels.py", str(empty), *wheels)
+    for package in NATIVE:
+        session.run("python", "tools/check_no_compiler.py", str(package))
+
+
+def _is_clone() -> bool:
+    command = ["git", "-C", str(ROOT), "rev-parse"]
+    return (
+        bool(shutil.which("git")) and subprocess.run(command, capture_output=True).returncode == 0
+    )
+
+
+@nox.session(python=PYTHON)
+def platforms(session: nox.Session) -> None:
+    """Check that the wheels that cibuildwheel is configured to make are those of the documentation."""
+    session.install("cibuildwheel>=3.2")
+    session.run("python", "tools/check_platforms.py")
 
 
 @nox.session(python=PYTHON)
