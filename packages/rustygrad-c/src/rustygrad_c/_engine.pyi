@@ -2,7 +2,7 @@
 
 from array import array
 from collections.abc import Callable, Sequence
-from typing import Any, SupportsFloat
+from typing import Any, SupportsFloat, final
 
 from rustygrad.interfaces import DenseLayer
 from rustygrad.modes import Mode
@@ -65,6 +65,7 @@ class Value:
 
 def apply(op: Op, operands: Sequence[Any], attribute: float | None = None, /) -> Value: ...
 
+@final
 class Stack:
     def __call__(self, x: Any, /) -> Any: ...
     def is_current(self) -> bool: ...
