@@ -135,7 +135,7 @@ done:
     return result;
 }
 
-/* rebuild_node(cls, op, operands, data, grad, attribute or role or pull, scope): one node. */
+/* rebuild(cls, code, operands, data, grad, attribute or role or pull, scope): one node. */
 PyObject *
 engine_rebuild(PyObject *module, PyObject *args)
 {
@@ -170,7 +170,7 @@ engine_rebuild(PyObject *module, PyObject *args)
         }
     }
     if (op == OP_leaf) {
-        node->role = (uint8_t)PyLong_AsLong(extra);
+        PyObject_SetAttrString((PyObject *)node, "_role", extra);
     }
     else {
         Py_ssize_t arity = state->arity[op];

@@ -628,20 +628,19 @@ set_backward(PyObject *self, PyObject *value, void *closure)
     return done == NULL ? -1 : 0;
 }
 
+/* The row of the op table. */
 static PyObject *
-get_pull(PyObject *self, void *closure)
+get_rule(PyObject *self, void *closure)
 {
-    Node *node = (Node *)self;
-    return Py_NewRef(node->op == OP_opaque ? node->pull : Py_None);
-}
-
-static PyObject *
-get_code(PyObject *self, void *closure)
-{
-    if (node_write_out(state_of(self), (Node *)self) < 0) {
+    State *state = state_of(self);
+    if (node_write_out(state, (Node *)self) < 0) {
         return NULL;
     }
-    return PyLong_FromLong(((Node *)self)->op);
+    if (state == NULL) {
+        torn_down();
+        return NULL;
+    }
+    return Py_NewRef(PyTuple_GET_ITEM(state->ops, ((Node *)self)->op));
 }
 
 static PyObject *
@@ -654,7 +653,15 @@ static PyObject *
 get_attribute(PyObject *self, void *closure)
 {
     Node *node = (Node *)self;
-    return node->op == OP_pow ? PyFloat_FromDouble(node->attribute) : Py_NewRef(Py_None);
+    if (node_write_out(state_of(self), node) < 0) {
+        return NULL;
+    }
+    switch (node->op) {
+    case OP_leaf: return get_role(self, closure);
+    case OP_opaque: return Py_NewRef(node->pull);
+    case OP_pow: return PyFloat_FromDouble(node->attribute);
+    default: Py_RETURN_NONE;
+    }
 }
 
 static PyGetSetDef value_getset[] = {
@@ -663,10 +670,9 @@ static PyGetSetDef value_getset[] = {
     {"_prev", get_prev, NULL, "The operands, in order.", NULL},
     {"_op", get_op, NULL, "The operation that made this node; '' for a leaf.", NULL},
     {"_role", get_role, set_role, "What a leaf is.", NULL},
-    {"_pull", get_pull, NULL, "How an opaque node hands its gradient on; else None.", NULL},
-    {"_code", get_code, NULL, "The position of the operation in the op table.", NULL},
+    {"_rule", get_rule, NULL, "The operation's row of the op table.", NULL},
     {"_scope", get_scope, NULL, "The number of the scope it was made in.", NULL},
-    {"_attribute", get_attribute, NULL, "The exponent of a power; else None.", NULL},
+    {"_attribute", get_attribute, NULL, "An exponent, a leaf's role, an opaque node's Pull.", NULL},
     {"_backward", get_backward, set_backward, "Hands the gradient to the operands.", NULL},
     {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL},
     {NULL},

@@ -54,7 +54,7 @@ STAGES: Final = (
     Stage(
         "copying",
         "graphs pickle and copy, leaves keep their identity",
-        "See rustygrad.reference.copying: a node takes the graph below it along in columns.",
+        "Use rustygrad.copying: a node takes the graph below it along in columns.",
     ),
     Stage(
         "lifetime",

@@ -26,10 +26,10 @@ def _capturing(m: Engine, changed: Callable[[Callable[[Any], Any], Any], Any]) -
 
         return right(roots) if copying else changed(right, roots)
 
-    def reduce_right(root: Any) -> Any:
+    def reduce_right(*arguments: Any) -> Any:
         copying.append(True)
         try:
-            return reduce(root)
+            return reduce(*arguments)
         finally:
             copying.pop()
 
@@ -66,9 +66,9 @@ class _Closure:
 def leaves_lose_their_identity(m: Engine) -> None:
     right = m.copying.reduce
 
-    def reduce(root: Any) -> Any:
-        rebuild, (graph, _, kinds), *_ = right(root)
-        return rebuild, (graph, {}, kinds)
+    def reduce(*arguments: Any) -> Any:
+        rebuild, (value, make, graph, _, kinds), *_ = right(*arguments)
+        return rebuild, (value, make, graph, {}, kinds)
 
     m.copying.reduce = reduce
 
@@ -100,7 +100,7 @@ def closures_are_dropped(m: Engine) -> None:
 
     def pull(node: Any) -> Any:
         if node._rule is m.ops.OPAQUE and node._attribute.closure:
-            return m.value.Pull(node._op)
+            return m.opaque.Pull(node._op)
         return right(node)
 
     m.copying._pull = pull
@@ -165,13 +165,13 @@ def free_recurses(m: Engine) -> None:
 def pickle_recurses(m: Engine) -> None:
     right = m.copying.reduce
 
-    def reduce(root: Any) -> Any:
+    def reduce(root: Any, make: Any) -> Any:
         def descend(node: Any) -> None:
             if node._prev:
                 descend(node._prev[0])
 
         descend(root)
-        return right(root)
+        return right(root, make)
 
     m.copying.reduce = reduce
 

@@ -8,10 +8,11 @@ from typing import Any
 from ..building import Builder
 from ..graph import Graph
 from ..interfaces import Numerics, exact
+from ..opaque import Pull
 from ..ops import OPAQUE
 from ..sweep import topological_order
 from . import value
-from .value import Pull, Value, apply, opaque
+from .value import Value, apply, opaque
 
 __all__ = ["ReferenceBackend", "Value"]
 
