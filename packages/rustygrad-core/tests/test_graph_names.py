@@ -146,9 +146,13 @@ def test_a_module_inside_another_one_gives_the_whole_path():
     assert graph.find("inner.net.layers.0.neurons.0.b").role == "parameter"
 
 
-def test_a_parameter_has_no_path_before_its_module_is_called():
-    neuron = rustygrad.Neuron(1, backend="python")
-    assert Graph.capture(neuron.b * 2)[0].title == ""
+def test_the_outermost_module_that_lists_a_parameter_gives_its_path():
+    model = MLP(1, [1], backend="python")
+    neuron = model.layers[0].neurons[0]
+    assert Graph.capture(neuron.b)[0].title == "b"
+    model.parameters()
+    neuron.parameters()
+    assert Graph.capture(neuron.b)[0].title == "layers.0.neurons.0.b"
 
 
 def test_a_node_without_a_name_has_no_title():

@@ -112,7 +112,7 @@ class Value(Protocol):
     _role: str
     """What a leaf is, 'input', 'constant' or 'parameter'. Core sets the last on what modules own."""
     _path: str
-    """A parameter's path in its module, if it has one. Core sets it, as a free attribute."""
+    """The path of a parameter in its module, a free attribute. Core sets it."""
 
     def __init__(
         self, data: Any, _children: Iterable[Any] = (), _op: str = "", label: str = ""

@@ -76,8 +76,10 @@ class Module:
                     "give one of them another name, or another key"
                 )
             paths.add(path)
-        for _, parameter in found:
+        for path, parameter in found:
             parameter._role = "parameter"
+            if len(path) > len(getattr(parameter, "_path", "")):  # of the outermost module
+                parameter._path = path
         return found
 
     def zero_grad(self) -> None:
@@ -161,10 +163,8 @@ class Module:
         for child in _name_children(self):
             for learned in ("_scope_modes", "_leaves", "_stack", "_stacks"):  # under another name
                 child.__dict__.pop(learned, None)
+        self.named_parameters()  # marks them as parameters
         scope = self._scope_below(outer.scope)
-        path = scope_path(scope)
-        for name, parameter in self.named_parameters():  # which marks them as parameters
-            parameter._path = f"{path}.{name}" if path else name
         modes: dict[Mode, Mode] = self.__dict__.setdefault("_scope_modes", {})
         modes[outer] = mode(scope, outer.grad, outer.anomaly)
         return modes[outer]
