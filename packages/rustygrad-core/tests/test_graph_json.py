@@ -41,8 +41,22 @@ def test_json_holds_names_and_paths_and_no_numbers_of_one_process():
         "scope": ["", "", "", "neurons.0"],
         "labels": {"2": "x"},
         "names": {},
+        "sources": {},
         "outputs": [3],
     }
+
+
+def test_a_graph_that_was_saved_without_sources_has_none(graph):
+    record = graph.to_json()
+    del record["sources"]
+    assert Graph.from_json(record) == graph
+
+
+def test_sources_survive_json():
+    with rustygrad.anomaly(raises=False):
+        graph = Graph.capture(Value(1.0) + 2.0)
+    assert graph.sources
+    assert Graph.from_json(json.loads(json.dumps(graph.to_json()))) == graph
 
 
 MISSING = object()
@@ -57,6 +71,8 @@ MISSING = object()
         ("labels", [], "its 'labels' is a list"),
         ("labels", {"9": "x"}, "labelled node %9 is not one of the 3 nodes"),
         ("labels", {"1": None}, "its 'labels' have None for '1', not text for an index"),
+        ("sources", [], "its 'sources' is a list"),
+        ("sources", {"2": 3}, "its 'sources' have 3 for '2', not text for an index"),
         ("names", {"one": "x"}, "its 'names' have 'x' for 'one', not text for an index"),
         ("op", "leaf", "its 'op' is 'leaf'"),
         ("op", ["leaf", "leaf", "magic"], "node %2: there is no operation 'magic'"),

@@ -11,7 +11,18 @@ column(Py_ssize_t count, size_t size)
     return PyBytes_FromStringAndSize(NULL, count * (Py_ssize_t)size);
 }
 
-/* columns(roots) -> (columns, labels, names, outputs, nodes or None)
+/* Keep a node's free attribute of that name where it is a text; -1 on error. */
+static int
+take_text(Node *node, const char *name, PyObject *texts, PyObject *index)
+{
+    PyObject *text = PyDict_GetItemString(node->dict, name);
+    if (text == NULL || !PyUnicode_Check(text) || PyUnicode_GET_LENGTH(text) == 0) {
+        return 0;
+    }
+    return PyDict_SetItem(texts, index, text);
+}
+
+/* columns(roots) -> (columns, labels, names, sources, outputs, nodes or None)
  *
  * The marks of the traversal are replaced by positions, so that an operand's index is
  * read from the operand itself. */
@@ -19,7 +30,8 @@ PyObject *
 engine_columns(PyObject *module, PyObject *args)
 {
     State *state = PyModule_GetState(module);
-    PyObject *roots, *result = NULL, *labels = NULL, *names = NULL, *outputs = NULL, *list = NULL;
+    PyObject *roots, *result = NULL, *labels = NULL, *names = NULL, *sources = NULL;
+    PyObject *outputs = NULL, *list = NULL;
     PyObject *columns[COLUMNS] = {NULL};
     Order order = {NULL, 0, 0, 0, 0, 0};
     int with_nodes = 0;
@@ -65,9 +77,10 @@ engine_columns(PyObject *module, PyObject *args)
     uint32_t *scope = (uint32_t *)PyBytes_AS_STRING(columns[SCOPE]);
     labels = PyDict_New();
     names = PyDict_New();
+    sources = PyDict_New();
     outputs = PyTuple_New(given);
     list = with_nodes ? PyList_New(count) : Py_NewRef(Py_None);
-    if (labels == NULL || names == NULL || outputs == NULL || list == NULL) {
+    if (labels == NULL || names == NULL || sources == NULL || outputs == NULL || list == NULL) {
         goto done;
     }
     uint64_t edge = 0;
@@ -104,9 +117,9 @@ engine_columns(PyObject *module, PyObject *args)
         PyObject *index = PyLong_FromSsize_t(i), *name = NULL;
         int status = index == NULL ? -1 : 0;
         if (status == 0 && node->dict != NULL) {
-            PyObject *label = PyDict_GetItemString(node->dict, "label");
-            if (label != NULL && PyUnicode_Check(label) && PyUnicode_GET_LENGTH(label)) {
-                status = PyDict_SetItem(labels, index, label);
+            status = take_text(node, "label", labels, index);
+            if (status == 0) {
+                status = take_text(node, "_source", sources, index);
             }
         }
         if (status == 0 && node->op == OP_opaque) {
@@ -119,15 +132,16 @@ engine_columns(PyObject *module, PyObject *args)
             goto done;
         }
     }
-    result = Py_BuildValue("((OOOOOOOO)OOOO)", columns[0], columns[1], columns[2], columns[3],
-                           columns[4], columns[5], columns[6], columns[7], labels, names, outputs,
-                           list);
+    result = Py_BuildValue("((OOOOOOOO)OOOOO)", columns[0], columns[1], columns[2], columns[3],
+                           columns[4], columns[5], columns[6], columns[7], labels, names, sources,
+                           outputs, list);
 done:
     for (int c = 0; c < COLUMNS; c++) {
         Py_XDECREF(columns[c]);
     }
     Py_XDECREF(labels);
     Py_XDECREF(names);
+    Py_XDECREF(sources);
     Py_XDECREF(outputs);
     Py_XDECREF(list);
     Py_DECREF(roots);

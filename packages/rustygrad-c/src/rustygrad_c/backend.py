@@ -56,12 +56,12 @@ class CBackend:
         self, roots: Sequence[Any], nodes: bool = True
     ) -> tuple[Graph, list[_engine.Value]]:
         """The graph of the roots, and the Values that its rows stand for if wanted."""
-        columns, labels, names, outputs, found = _engine.columns(roots, nodes)
+        columns, labels, names, sources, outputs, found = _engine.columns(roots, nodes)
         arrays: dict[str, Any] = {
             name: array(code, column)
             for (name, code), column in zip(_COLUMNS.items(), columns, strict=True)
         }
-        graph = Graph(**arrays, labels=labels, names=names, outputs=outputs)
+        graph = Graph(**arrays, labels=labels, names=names, sources=sources, outputs=outputs)
         return graph, found or []
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rustygrad.convert import as_number, backend_of, describe
 from rustygrad.errors import ConversionError, MixedBackendsError
-from rustygrad.modes import Mode, user_line
+from rustygrad.modes import Mode, current, user_line
 from rustygrad.sweep import check_backward, check_forward
 
 from .copying import clone, reduce, restore
@@ -100,6 +100,8 @@ def by_hand(node: Value, children: Iterable[Any] | None, name: str | None) -> No
             raise ConversionError(f"_children takes Values, not {child!r}: wrap it, Value(x)")
     if operands:
         make_opaque(node, Pull(name or ""), operands)
+        if current.get().recording:
+            node.__dict__["_source"] = user_line("rustygrad_c")
     elif name:
         node.__dict__["_op"] = name  # a leaf with a name for its origin
 
@@ -128,5 +130,6 @@ def observe(node: Value, mode: Mode) -> bool:
     """
     if mode.anomaly:
         check_forward(node)
+    if mode.recording:
         node.__dict__["_source"] = user_line("rustygrad_c")
     return not mode.grad

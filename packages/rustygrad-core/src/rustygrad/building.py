@@ -59,6 +59,7 @@ class Builder:
 
     Attributes:
         scope: the scope number that new nodes get.
+        source: the user's line that new nodes get, "file.py:12", or ''.
     """
 
     def __init__(self) -> None:
@@ -72,7 +73,9 @@ class Builder:
         self.scopes = array("I")
         self.labels: dict[int, str] = {}
         self.names: dict[int, str] = {}
+        self.sources: dict[int, str] = {}
         self.scope = 0
+        self.source = ""
         self._constants: dict[str, Ref] = {}
 
     def add(
@@ -94,11 +97,15 @@ class Builder:
         self.grad.append(grad)
         self.role.append(ROLES.index(role) if role else 0)
         self.scopes.append(self.scope)
-        return len(self.op) - 1
+        index = len(self.op) - 1
+        if self.source:
+            self.sources[index] = self.source
+        return index
 
     def copy(self, graph: Graph, i: int, operands: Sequence[int]) -> Ref:
         """Append a node of another graph, with other operands."""
         self.scope = graph.scope[i]
+        self.source = graph.sources.get(i, "")
         index = self.add(
             by_code(graph.op[i]),
             operands,
@@ -146,5 +153,6 @@ class Builder:
             scope=self.scopes,
             labels=self.labels,
             names=self.names,
+            sources=self.sources,
             outputs=outputs,
         )

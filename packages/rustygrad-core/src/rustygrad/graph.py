@@ -92,6 +92,22 @@ class Node:
         """The name that the user gave it."""
         return self.graph.labels.get(self.index, "")
 
+    @property
+    def source(self) -> str:
+        """The user's line that made it, "file.py:12"; '' outside `anomaly`."""
+        return self.graph.sources.get(self.index, "")
+
+    @property
+    def expression(self) -> str:
+        """What it is, as a graph prints it: ``add(%0, %1)``, or its role."""
+        if self.op is LEAF:
+            return self.role
+        args = [f"%{i}" for i in self.graph.operands_of(self.index)]
+        if self.attribute is not None:
+            args.append(f"{self.op.attribute}={self.attribute!r}")
+        name = self.op.name if self.op is not OPAQUE else f"opaque {self.symbol!r}"
+        return f"{name}({', '.join(args)})"
+
     def __repr__(self) -> str:
         return f"<{self._line()}>"
 
@@ -102,17 +118,9 @@ class Node:
         return hash((len(self.graph), self.index))
 
     def _line(self) -> str:
-        if self.op is LEAF:
-            what = self.role
-        else:
-            args = [f"%{i}" for i in self.graph.operands_of(self.index)]
-            if self.attribute is not None:
-                args.append(f"{self.op.attribute}={self.attribute!r}")
-            name = self.op.name if self.op is not OPAQUE else f"opaque {self.symbol!r}"
-            what = f"{name}({', '.join(args)})"
-        notes = [n for n in (self.label and repr(self.label), self.scope) if n]
+        notes = [n for n in (self.label and repr(self.label), self.scope, self.source) if n]
         comment = f"  # {' '.join(notes)}" if notes else ""
-        return f"%{self.index} = {what}  data={self.data!r} grad={self.grad!r}{comment}"
+        return f"%{self.index} = {self.expression}  data={self.data!r} grad={self.grad!r}{comment}"
 
 
 class Graph(Sequence[Node]):
@@ -131,12 +139,14 @@ class Graph(Sequence[Node]):
         scope: scope numbers, see `modes.scope_path`.
         labels: names that the user gave, by node.
         names: what opaque nodes are called, by node.
+        sources: the user's lines that made them, "file.py:12", by node, as far as they
+            were made inside `anomaly`.
         outputs: the roots that were captured, in order.
     """
 
     __slots__ = (
         "attribute", "data", "grad", "labels", "names", "offsets",
-        "op", "operands", "outputs", "role", "scope",
+        "op", "operands", "outputs", "role", "scope", "sources",
     )  # fmt: skip
     op: memoryview[int]
     offsets: memoryview[int]
@@ -148,6 +158,7 @@ class Graph(Sequence[Node]):
     scope: memoryview[int]
     labels: Mapping[int, str]
     names: Mapping[int, str]
+    sources: Mapping[int, str]
     outputs: tuple[int, ...]
 
     def __init__(
@@ -164,11 +175,12 @@ class Graph(Sequence[Node]):
         labels: Mapping[int, str],
         names: Mapping[int, str],
         outputs: Sequence[int],
+        sources: Mapping[int, str] | None = None,
     ) -> None:
         for slot, column in (
             ("op", op), ("offsets", offsets), ("operands", operands), ("attribute", attribute),
             ("data", data), ("grad", grad), ("role", role), ("scope", scope),
-            ("labels", labels), ("names", names),
+            ("labels", labels), ("names", names), ("sources", sources or {}),
         ):  # fmt: skip
             object.__setattr__(self, slot, _frozen(column))
         object.__setattr__(self, "outputs", tuple(outputs))
@@ -329,7 +341,8 @@ class Graph(Sequence[Node]):
             if problem:
                 raise GraphError(f"node %{i}: {problem}")
         for what, indices in (
-            ("output", self.outputs), ("labelled node", self.labels), ("named node", self.names)
+            ("output", self.outputs), ("labelled node", self.labels), ("named node", self.names),
+            ("node with a source", self.sources),
         ):  # fmt: skip
             for i in indices:
                 if not 0 <= i < count:
@@ -450,6 +463,7 @@ class Graph(Sequence[Node]):
             "scope": [scope_path(number) for number in self.scope],
             "labels": {str(i): label for i, label in sorted(self.labels.items())},
             "names": {str(i): name for i, name in sorted(self.names.items())},
+            "sources": {str(i): source for i, source in sorted(self.sources.items())},
             "outputs": list(self.outputs),
         }
 
@@ -495,7 +509,8 @@ def _columns_from_json(record: Any) -> dict[str, Any]:
         raise ValueError(f"expected a record, not {kind_of(record)}")
     if record.get("format") != FORMAT:
         raise ValueError(f"its format is {record.get('format')!r:.60}, not {FORMAT!r}")
-    kinds = {"labels": dict, "names": dict}
+    record = {"sources": {}} | record  # graphs saved before there were any have none
+    kinds = {"labels": dict, "names": dict, "sources": dict}
     for name in Graph.__slots__:
         if name != "offsets" and not isinstance(record.get(name), kinds.get(name, list)):
             problem = f"is {kind_of(record[name])}" if name in record else "is missing"
@@ -516,6 +531,7 @@ def _columns_from_json(record: Any) -> dict[str, Any]:
         "role": array("B", _positions("role", record["role"], _ROLE_NUMBERS)),
         "labels": _texts("labels", record["labels"]),
         "names": _texts("names", record["names"]),
+        "sources": _texts("sources", record["sources"]),
         "outputs": _indices("the outputs", record["outputs"]),
         "scope": array("I", [scope_id(path) for path in record["scope"]]),
     }

@@ -164,7 +164,7 @@ class Module:
         self.named_parameters()  # marks them as parameters
         scope = self._scope_below(outer.scope)
         modes: dict[Mode, Mode] = self.__dict__.setdefault("_scope_modes", {})
-        modes[outer] = mode(scope, outer.grad, outer.anomaly)
+        modes[outer] = mode(scope, outer.grad, outer.anomaly, outer.recording)
         return modes[outer]
 
     def __getstate__(self) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def expand(graph: Graph) -> Graph:
         op = by_code(code)
         operands = [refs[j] for j in graph.operands_of(i)]
         if op.expands:
-            builder.scope = graph.scope[i]
+            builder.scope, builder.source = graph.scope[i], graph.sources.get(i, "")
             ref = op.forward(*operands)
             if ref in operands:  # the sum of one operand is that operand
                 refs.append(ref)
@@ -77,7 +77,7 @@ def fold(graph: Graph, depth: int | None) -> Graph:
         if not groups[i]:
             index[i] = builder.copy(graph, i, [index[j] for j in graph.operands_of(i)]).index
             continue
-        builder.scope = scope_id(groups[i])
+        builder.scope, builder.source = scope_id(groups[i]), graph.sources.get(i, "")
         below = [index[j] for j in _entering(graph, groups, shown, i)]
         index[i] = builder.add(OPAQUE, below, graph.data[i], grad=graph.grad[i])
         builder.names[index[i]] = groups[i]

@@ -119,6 +119,9 @@ def sweep(order: Sequence[Any]) -> None:
                 x._grad += dx
 
 
+_EXPLAIN = "To see what led there, run it inside anomaly(raises=False), and print rustygrad.explain"
+
+
 def check_forward(node: Any) -> None:
     """Raise if finite operands made a result that is not finite.
 
@@ -131,7 +134,7 @@ def check_forward(node: Any) -> None:
     engine = type(type(node)._backend).__module__.partition(".")[0]
     raise AnomalyError(
         f"{node._op}({', '.join(map(repr, data))}) gave {node.data!r} at {user_line(engine)}. "
-        f"Its operands are finite: keep them inside the domain of {node._op!r}."
+        f"Its operands are finite: keep them inside the domain of {node._op!r}. {_EXPLAIN}(value)."
     )
 
 
@@ -148,10 +151,11 @@ def check_backward(node: Any) -> None:
         return
     for position, operand in enumerate(node._prev):
         if not math.isfinite(operand.grad):
-            made = getattr(node, "_source", "a line outside anomaly()")
+            made = getattr(node, "_source", "") or "a line outside anomaly()"
             raise AnomalyError(
                 f"backward through {node._op}({', '.join(map(repr, data))}), made at {made}, "
                 f"gave operand {position} the gradient {operand.grad!r}, "
                 f"of an incoming gradient of {node.grad!r}. "
-                f"Its operands are finite: keep them where {node._op!r} has a derivative."
+                f"Its operands are finite: keep them where {node._op!r} has a derivative. "
+                f"{_EXPLAIN}(operand, of=root)."
             )

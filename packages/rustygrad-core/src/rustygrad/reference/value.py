@@ -75,6 +75,7 @@ class Value:
     )  # fmt: skip
     _backend: ClassVar[Any]
     label = ""  # on the class, so that a node without a name stores none
+    _source = ""  # the same for the user's line, "file.py:12", which anomaly() records
 
     def __init__(
         self, data: Any, _children: Iterable[Value] = (), _op: str = "", label: str = ""
@@ -91,6 +92,8 @@ class Value:
         mode = _mode()
         if mode is not PLAIN:
             self._scope = mode.scope
+            if mode.recording and self._prev:
+                _remember_line(self)
         if label:
             self.label = label
 
@@ -316,9 +319,14 @@ def _observe(node: Value, mode: Mode) -> None:
     """What `anomaly` and `no_grad` do to a new node."""
     if mode.anomaly:
         check_forward(node)
-        node.__dict__["_source"] = user_line(__name__.partition(".")[0])
+    if mode.recording:
+        _remember_line(node)
     if not mode.grad:
         node._rule, node._prev, node._attribute = LEAF, (), "input"
+
+
+def _remember_line(node: Value) -> None:
+    node.__dict__["_source"] = user_line(__name__.partition(".")[0])
 
 
 def _check_children(children: Iterable[Any]) -> None:
