@@ -22,7 +22,7 @@ take_text(Node *node, const char *name, PyObject *texts, PyObject *index)
     return PyDict_SetItem(texts, index, text);
 }
 
-/* columns(roots) -> (columns, labels, names, outputs, nodes or None)
+/* columns(roots) -> (columns, labels, names, sources, outputs, nodes or None)
  *
  * The marks of the traversal are replaced by positions, so that an operand's index is
  * read from the operand itself. */
@@ -30,7 +30,8 @@ PyObject *
 engine_columns(PyObject *module, PyObject *args)
 {
     State *state = PyModule_GetState(module);
-    PyObject *roots, *result = NULL, *labels = NULL, *names = NULL, *outputs = NULL, *list = NULL;
+    PyObject *roots, *result = NULL, *labels = NULL, *names = NULL, *sources = NULL;
+    PyObject *outputs = NULL, *list = NULL;
     PyObject *columns[COLUMNS] = {NULL};
     Order order = {0};
     int with_nodes = 0;
@@ -76,9 +77,10 @@ engine_columns(PyObject *module, PyObject *args)
     uint32_t *scope = (uint32_t *)PyBytes_AS_STRING(columns[SCOPE]);
     labels = PyDict_New();
     names = PyDict_New();
+    sources = PyDict_New();
     outputs = PyTuple_New(given);
     list = with_nodes ? PyList_New(count) : Py_NewRef(Py_None);
-    if (labels == NULL || names == NULL || outputs == NULL || list == NULL) {
+    if (labels == NULL || names == NULL || sources == NULL || outputs == NULL || list == NULL) {
         goto done;
     }
     uint64_t edge = 0;
@@ -119,6 +121,9 @@ engine_columns(PyObject *module, PyObject *args)
             if (status == 0 && node->op == OP_leaf) {
                 status = take_text(node, "_path", names, index);
             }
+            if (status == 0) {
+                status = take_text(node, "_source", sources, index);
+            }
         }
         if (status == 0 && node->op == OP_opaque) {
             name = PyObject_GetAttrString(node->pull, "name");
@@ -130,15 +135,16 @@ engine_columns(PyObject *module, PyObject *args)
             goto done;
         }
     }
-    result = Py_BuildValue("((OOOOOOOO)OOOO)", columns[0], columns[1], columns[2], columns[3],
-                           columns[4], columns[5], columns[6], columns[7], labels, names, outputs,
-                           list);
+    result = Py_BuildValue("((OOOOOOOO)OOOOO)", columns[0], columns[1], columns[2], columns[3],
+                           columns[4], columns[5], columns[6], columns[7], labels, names, sources,
+                           outputs, list);
 done:
     for (int c = 0; c < COLUMNS; c++) {
         Py_XDECREF(columns[c]);
     }
     Py_XDECREF(labels);
     Py_XDECREF(names);
+    Py_XDECREF(sources);
     Py_XDECREF(outputs);
     Py_XDECREF(list);
     Py_DECREF(roots);

@@ -101,7 +101,12 @@ def make_opaque(value: Value, pull: Any, operands: Sequence[Value] | None, /) ->
 def columns(
     roots: Sequence[Value], nodes: bool = False, /
 ) -> tuple[
-    tuple[bytes, ...], dict[int, str], dict[int, str], tuple[int, ...], list[Value] | None
+    tuple[bytes, ...],
+    dict[int, str],
+    dict[int, str],
+    dict[int, str],
+    tuple[int, ...],
+    list[Value] | None,
 ]: ...
 def rebuild(
     cls: type[Value],

@@ -50,12 +50,12 @@ class CBackend:
 
     def capture(self, roots: Sequence[Any]) -> Graph:
         """What the roots were made of: depth first, operands in order, results last."""
-        columns, labels, names, outputs, _ = _engine.columns(roots)
+        columns, labels, names, sources, outputs, _ = _engine.columns(roots)
         arrays: dict[str, Any] = {
             name: array(code, column)
             for (name, code), column in zip(_COLUMNS.items(), columns, strict=True)
         }
-        return Graph(**arrays, labels=labels, names=names, outputs=outputs)
+        return Graph(**arrays, labels=labels, names=names, sources=sources, outputs=outputs)
 
 
 backend = CBackend()

@@ -59,6 +59,7 @@ class Builder:
 
     Attributes:
         scope: the scope number that new nodes get.
+        source: the user's line that new nodes get, "file.py:12", or ''.
     """
 
     def __init__(self) -> None:
@@ -73,7 +74,9 @@ class Builder:
         self.labels: dict[int, str] = {}
         self.names: dict[int, str] = {}
         self.repeats: dict[int, tuple[int, ...]] = {}
+        self.sources: dict[int, str] = {}
         self.scope = 0
+        self.source = ""
         self._constants: dict[str, Ref] = {}
 
     def add(
@@ -95,11 +98,18 @@ class Builder:
         self.grad.append(grad)
         self.role.append(ROLES.index(role) if role else 0)
         self.scopes.append(self.scope)
-        return len(self.op) - 1
+        index = len(self.op) - 1
+        if self.source:
+            self.sources[index] = self.source
+        return index
+
+    def at(self, graph: Graph, i: int) -> None:
+        """Go on where a node of another graph was made: in its scope, on its line."""
+        self.scope, self.source = graph.scope[i], graph.sources.get(i, "")
 
     def copy(self, graph: Graph, i: int, operands: Sequence[int]) -> Ref:
         """Append a node of another graph, with other operands."""
-        self.scope = graph.scope[i]
+        self.at(graph, i)
         index = self.add(
             by_code(graph.op[i]),
             operands,
@@ -120,7 +130,7 @@ class Builder:
         """Append a node of another graph without what it is made of, as an input."""
         if graph.op[i] == LEAF.code:
             return self.copy(graph, i, ())
-        self.scope = graph.scope[i]
+        self.at(graph, i)
         ref = self.leaf(graph.data[i], "input", graph.grad[i])
         self.names[ref.index] = f"… {graph[i].symbol}"
         if i in graph.labels:
@@ -165,5 +175,6 @@ class Builder:
             labels=self.labels,
             names=self.names,
             repeats=self.repeats,
+            sources=self.sources,
             outputs=outputs,
         )
