@@ -11,7 +11,7 @@ import pytest
 import rustygrad
 from rustygrad import Graph, Value, export
 from rustygrad.errors import ArgumentError, GraphError
-from rustygrad.ops import OPS, POW
+from rustygrad.ops import GREATER, OPS, POW
 from rustygrad.sources import c, c_source
 from test_graph_differentiate import program
 
@@ -173,6 +173,17 @@ double gradient(const double inputs[2], double gradients[2])
 
 """
     )
+
+
+def test_choices_and_reductions_are_c_too():
+    a, b = Value(2.0, label="a"), Value(-3.0, label="b")
+    text = c_source(rustygrad.where(a, 1.0 * b, 0.0) + rustygrad.maximum(a, b).tanh(), wrt=[])
+    assert (
+        "    outputs[0] = (a != 0.0 ? b : 0.0) "
+        "+ libm_tanh(maximum(2, (const double[]){a, b}));\n" in text
+    )
+    assert "static double (*const volatile libm_tanh)(double) = tanh;\n" in text
+    assert "a > 0.0 ? 1.0 : 0.0" in c_source(rustygrad.get_backend("python").apply(GREATER, [a, 0]))
 
 
 @NEEDS_COMPILER
@@ -355,23 +366,47 @@ def moons_loss(samples):
 
 
 def test_a_long_function_is_split_and_hands_variables_on(monkeypatch):
-    monkeypatch.setattr(c, "_STATEMENTS", 1)
-    a, b = Value(2.0, label="a"), Value(3.0, label="b")
+    monkeypatch.setattr(c, "_STATEMENTS", 2)
+    a = Value(2.0, label="a")
     square = a * a
     square.label = "square"
-    graph = Graph.capture(square + a)
-    text = c_source(Graph.capture(square + a, *graph.leaves("none") if False else b), wrt=[])
-    assert text.partition("outputs[2]);\n\n")[2].partition("#ifdef RUSTYGRAD_MAIN")[0] == """\
+    text = c_source(Graph.capture(square + a, square * a), wrt=[])
+    assert (
+        text.partition("outputs[2]);\n\n")[2].partition("#ifdef RUSTYGRAD_MAIN")[0]
+        == """\
+static void forward_1(const double inputs[1], double kept[1], double outputs[2])
+{
+    const double a = inputs[0];
+    const double square = a * a;
+    outputs[0] = square + a;
+    kept[0] = square;
+}
+
+static void forward_2(const double inputs[1], double kept[1], double outputs[2])
+{
+    const double square = kept[0];
+    const double a = inputs[0];
+    outputs[1] = square * a;
+}
+
+void forward(const double inputs[1], double outputs[2])
+{
+    double kept[1];
+    forward_1(inputs, kept, outputs);
+    forward_2(inputs, kept, outputs);
+}
+
 """
+    )
 
 
-@pytest.mark.parametrize(("limit", "storage"), [(1, "double"), (0, "static double")])
-def test_what_is_too_large_for_the_stack_is_static_in_the_text(monkeypatch, limit, storage):
+def test_what_is_too_large_for_the_stack_is_static(monkeypatch):
     monkeypatch.setattr(c, "_STATEMENTS", 2)
-    monkeypatch.setattr(c, "_ON_STACK", limit)
+    monkeypatch.setattr(c, "_ON_STACK", 0)
     a = Value(2.0)
-    text = c_source(Graph.capture(*((a * a).exp() for _ in range(1)), a * a * a))
-    assert f"    {storage} kept[1];\n" in text
+    square = a * a
+    text = c_source(Graph.capture(square + a, square * a, a + 1), wrt=[])
+    assert "    static double kept[1]; /* for one thread at a time */\n" in text
 
 
 @NEEDS_COMPILER
@@ -401,12 +436,14 @@ def test_parts_that_share_nothing_and_an_output_that_is_an_input(compiled, monke
 
 
 @NEEDS_COMPILER
-def test_what_is_too_large_for_the_stack_is_static(compiled, monkeypatch):
-    monkeypatch.setattr(c, "_STATEMENTS", 5)
-    monkeypatch.setattr(c, "_ON_STACK", 3)
-    graph = max(map(random_graph, range(20)), key=len)
-    (function,) = compiled(graph)
-    assert bits(function.gradient()) == bits(node.grad for node in graph.leaves("input"))
+def test_random_graphs_in_small_parts_have_the_same_bits(compiled, monkeypatch):
+    monkeypatch.setattr(c, "_STATEMENTS", 3)
+    monkeypatch.setattr(c, "_ON_STACK", 6)
+    graphs = [random_graph(seed) for seed in range(100, 112)]
+    for graph, function in zip(graphs, compiled(*graphs), strict=True):
+        assert bits(function.forward()) == bits(graph.data[i] for i in graph.outputs)
+        if function.inputs:
+            assert bits(function.gradient()) == bits(node.grad for node in graph.leaves("input"))
 
 
 @NEEDS_COMPILER

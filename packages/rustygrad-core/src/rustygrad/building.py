@@ -23,7 +23,6 @@ class Symbol:
 
     def emit(self, op: Op, arguments: Sequence[Any]) -> Any:
         """Write an operation down; its attribute, if it has one, comes last."""
-        ...
 
     def __add__(self, other: Any) -> Any:
         return self.emit(ADD, (self, other))

@@ -348,7 +348,9 @@ class _File:
         slots = _handed_on(chunks, last)
         kept = f"double kept[{max(1, len(slots))}]"
         passed = ", ".join([*(a for a in ("inputs", "p") if self.sizes[a]), "kept", arrays])
-        calls = [f"{'static ' * (len(slots) > _ON_STACK)}{kept};"]
+        calls = [f"{kept};"]
+        if len(slots) > _ON_STACK:
+            calls = [f"static {kept}; /* for one thread at a time */"]
         for k, chunk in enumerate(chunks, 1):
             head = self.signature("static void", f"{name}_{k}", arrays, kept)
             yield self.block(head, [], chunk, "", slots)
