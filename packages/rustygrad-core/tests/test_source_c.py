@@ -201,6 +201,18 @@ def test_as_a_program_it_prints_the_captured_numbers(tmp_path):
     )
 
 
+def test_captured_parameters_stand_in_a_table():
+    random.seed(1)
+    model = rustygrad.MLP(1, [1])
+    text = c_source(model([0.5]))
+    assert "const double parameters[2] = {\n    /* layers.0.neurons.0 */\n    0.0, -0x1.7" in text
+    assert "\n    forward(inputs, parameters, outputs);\n" in text
+    w, _ = model.parameters()
+    text = c_source(w * 2)
+    assert "const double parameters[1] = {\n    -0x1.7" in text
+    assert "\n    forward(parameters, outputs);\n" in text
+
+
 def test_the_head_says_how_to_compile_and_what_the_arrays_are():
     random.seed(1)
     text = c_source(rustygrad.MLP(2, [1])([Value(1.0, label="x"), Value(2.0)]), prefix="net_")

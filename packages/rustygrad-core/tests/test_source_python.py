@@ -336,6 +336,12 @@ def test_parameters_and_statements_stand_under_the_module_that_made_them(model):
     assert text.index("# layers.0.neurons.7\n") < text.index("# layers.1.neurons.0\n")
 
 
+def test_a_parameter_has_its_label_in_the_comment_of_its_gradient():
+    model = rustygrad.MLP(1, [1])
+    model.parameters()[0].label = "slope */"
+    assert "  # p[1] 'slope * /'\n" in python_source(model([Value(1.0)]))
+
+
 def test_a_parameter_that_no_module_uses_is_the_last():
     model = rustygrad.MLP(1, [1])
     w, b = model.parameters()

@@ -63,8 +63,7 @@ class Functions:
         graph = self.graph
         joint = differentiate(graph, range(len(graph)), of=self.of)
         for i in reversed(range(len(graph))):  # a result before the operands that share it
-            if joint.outputs[i] >= len(graph):
-                self.names.set_derivative(joint.outputs[i], i)
+            self.names.set_derivative(joint.outputs[i], i)
         wanted = [self.of, *(joint.outputs[i] for i in self.wrt)]
         body, (value, *grads) = write(joint, wanted, self.names, self.language, len(graph))
         return body, value, [body.spell(ADD, (0.0, grad)) for grad in grads]
