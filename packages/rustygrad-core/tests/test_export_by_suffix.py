@@ -57,7 +57,7 @@ def test_an_unknown_suffix_is_refused():
     with pytest.raises(UnknownNameError) as caught:
         export(Value(1.0), "g.tex")
     assert str(caught.value) == (
-        "get_exporter('tex'): no such exporter. Installed: 'txt'. Did you mean 'txt'?"
+        "get_exporter('tex'): no such exporter. Installed: 'c', 'py', 'txt'. Did you mean 'txt'?"
     )
 
 

@@ -10,10 +10,49 @@ from typing import Any
 from .graph import ROLES, Graph
 from .ops import ADD, DIV, LEAF, MUL, NEG, SUB, Op, by_code
 
-__all__ = ["Builder", "Ref"]
+__all__ = ["Builder", "Ref", "Symbol"]
 
 
-class Ref:
+class Symbol:
+    """Something that stands for a number: arithmetic on it is written down, not computed.
+
+    A subclass says how, in `emit`. The rules of the op table run on it as on floats.
+    """
+
+    __slots__ = ()
+
+    def emit(self, op: Op, arguments: Sequence[Any]) -> Any:
+        """Write an operation down; its attribute, if it has one, comes last."""
+
+    def __add__(self, other: Any) -> Any:
+        return self.emit(ADD, (self, other))
+
+    def __radd__(self, other: Any) -> Any:
+        return self.emit(ADD, (other, self))
+
+    def __sub__(self, other: Any) -> Any:
+        return self.emit(SUB, (self, other))
+
+    def __rsub__(self, other: Any) -> Any:
+        return self.emit(SUB, (other, self))
+
+    def __mul__(self, other: Any) -> Any:
+        return self.emit(MUL, (self, other))
+
+    def __rmul__(self, other: Any) -> Any:
+        return self.emit(MUL, (other, self))
+
+    def __truediv__(self, other: Any) -> Any:
+        return self.emit(DIV, (self, other))
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return self.emit(DIV, (other, self))
+
+    def __neg__(self) -> Any:
+        return self.emit(NEG, (self,))
+
+
+class Ref(Symbol):
     """A reference to a node of a graph in the making. Arithmetic on it writes nodes."""
 
     __slots__ = ("builder", "index")
@@ -25,33 +64,6 @@ class Ref:
     def emit(self, op: Op, arguments: Sequence[Any]) -> Ref:
         """Write the node of an operation; the attribute, if it has one, comes last."""
         return self.builder.emit(op, arguments)
-
-    def __add__(self, other: Any) -> Ref:
-        return self.emit(ADD, (self, other))
-
-    def __radd__(self, other: Any) -> Ref:
-        return self.emit(ADD, (other, self))
-
-    def __sub__(self, other: Any) -> Ref:
-        return self.emit(SUB, (self, other))
-
-    def __rsub__(self, other: Any) -> Ref:
-        return self.emit(SUB, (other, self))
-
-    def __mul__(self, other: Any) -> Ref:
-        return self.emit(MUL, (self, other))
-
-    def __rmul__(self, other: Any) -> Ref:
-        return self.emit(MUL, (other, self))
-
-    def __truediv__(self, other: Any) -> Ref:
-        return self.emit(DIV, (self, other))
-
-    def __rtruediv__(self, other: Any) -> Ref:
-        return self.emit(DIV, (other, self))
-
-    def __neg__(self) -> Ref:
-        return self.emit(NEG, (self,))
 
 
 class Builder:
