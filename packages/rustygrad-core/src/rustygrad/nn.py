@@ -161,8 +161,10 @@ class Module:
         for child in _name_children(self):
             for learned in ("_scope_modes", "_leaves", "_stack", "_stacks"):  # under another name
                 child.__dict__.pop(learned, None)
-        self.named_parameters()  # marks them as parameters
         scope = self._scope_below(outer.scope)
+        path = scope_path(scope)
+        for name, parameter in self.named_parameters():  # which marks them as parameters
+            parameter._path = f"{path}.{name}" if path else name
         modes: dict[Mode, Mode] = self.__dict__.setdefault("_scope_modes", {})
         modes[outer] = mode(scope, outer.grad, outer.anomaly)
         return modes[outer]

@@ -75,6 +75,7 @@ class Value:
     )  # fmt: skip
     _backend: ClassVar[Any]
     label = ""  # on the class, so that a node without a name stores none
+    _path = ""  # of a parameter in its module
 
     def __init__(
         self, data: Any, _children: Iterable[Value] = (), _op: str = "", label: str = ""
