@@ -11,6 +11,17 @@ column(Py_ssize_t count, size_t size)
     return PyBytes_FromStringAndSize(NULL, count * (Py_ssize_t)size);
 }
 
+/* Keep a node's free attribute of that name where it is a text; -1 on error. */
+static int
+take_text(Node *node, const char *name, PyObject *texts, PyObject *index)
+{
+    PyObject *text = PyDict_GetItemString(node->dict, name);
+    if (text == NULL || !PyUnicode_Check(text) || PyUnicode_GET_LENGTH(text) == 0) {
+        return 0;
+    }
+    return PyDict_SetItem(texts, index, text);
+}
+
 /* columns(roots) -> (columns, labels, names, outputs, nodes or None)
  *
  * The marks of the traversal are replaced by positions, so that an operand's index is
@@ -104,9 +115,9 @@ engine_columns(PyObject *module, PyObject *args)
         PyObject *index = PyLong_FromSsize_t(i), *name = NULL;
         int status = index == NULL ? -1 : 0;
         if (status == 0 && node->dict != NULL) {
-            PyObject *label = PyDict_GetItemString(node->dict, "label");
-            if (label != NULL && PyUnicode_Check(label) && PyUnicode_GET_LENGTH(label)) {
-                status = PyDict_SetItem(labels, index, label);
+            status = take_text(node, "label", labels, index);
+            if (status == 0 && node->op == OP_leaf) {
+                status = take_text(node, "_path", names, index);
             }
         }
         if (status == 0 && node->op == OP_opaque) {

@@ -112,6 +112,8 @@ def _by_content(view: _View) -> list[int]:
     numbers: dict[Any, int] = {}
     found = [0] * len(graph)
     scopes = {scope: _without_numbers(scope_path(scope)) for scope in set(graph.scope)}
+    labels = {i: _without_numbers(label) for i, label in graph.labels.items()}
+    names = {i: _without_numbers(name) for i, name in graph.names.items()}
     for i in view:
         operands = view.operands(i)
         below = [found[j] for j in operands]
@@ -122,8 +124,8 @@ def _by_content(view: _View) -> list[int]:
             graph.role[i],
             repr(graph.attribute[i]) if by_code(graph.op[i]).attribute else "",
             scopes[graph.scope[i]],
-            _without_numbers(graph.labels.get(i, "")),
-            _without_numbers(graph.names.get(i, "")),
+            labels.get(i),
+            names.get(i),
             len(operands) == 2 and operands[0] == operands[1],  # x * x is not x * y
             tuple(below),
         )

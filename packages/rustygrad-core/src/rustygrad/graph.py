@@ -99,8 +99,10 @@ class Node:
         An input that was cut off is called by the operation that it had, ``… tanh``;
         and a leaf that stands for several says how many, ``x × 100``.
         """
-        title = self.label or (self.graph.names.get(self.index, "") if self.role else "")
-        return f"{title}{self._times if self.role else ''}".strip()
+        if not self.role:
+            return self.label
+        title = self.label or self.graph.names.get(self.index, "")
+        return f"{title}{self._times}" if title else self._times[1:]
 
     @property
     def is_cut(self) -> bool:
@@ -310,8 +312,8 @@ class Graph(Sequence[Node]):
         if self.op[index] == OPAQUE.code:
             raise GraphError(
                 f"cannot {verb} the opaque node %{index} {self.names.get(index, '')!r}: it was "
-                "built by hand or by custom(), and only its own Python code knows what it does, "
-                "or it stands for several nodes, and only the graph that was folded has them"
+                "built by hand, by custom(), fold() or collapse(), and no operation of the table "
+                "says what it computes"
             )
 
     def find(self, label: str) -> Node:
@@ -322,7 +324,7 @@ class Graph(Sequence[Node]):
         """
         parameter = ROLES.index("parameter")
         paths = {i: name for i, name in self.names.items() if self.role[i] == parameter}
-        found = [i for i, name in (paths | self.labels).items() if name == label]
+        found = [i for i, name in {**paths, **self.labels}.items() if name == label]
         if len(found) != 1:
             known = sorted(set(self.labels.values()))
             listed = ", ".join(map(repr, known[:20])) or "none"
@@ -450,9 +452,7 @@ class Graph(Sequence[Node]):
 
         return expand(self)
 
-    def slice(
-        self, *nodes: int | Node, depth: int | None = None, users: int | None = 0
-    ) -> Graph:
+    def slice(self, *nodes: int | Node, depth: int | None = None, users: int | None = 0) -> Graph:
         """Only what these nodes depend on, or are used for. They become the outputs.
 
         A result whose operands are left out becomes an input, with its data, its

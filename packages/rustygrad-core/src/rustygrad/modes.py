@@ -128,11 +128,9 @@ def scope_id(path: str) -> int:
     """The number that stands for a scope path such as ``layers.0.neurons.3``."""
     number = _ids.get(path)
     if number is None:
-        with _naming:
-            number = _ids.get(path, len(_paths))
-            if number == len(_paths):
-                _paths.append(path)
-                _ids[path] = number
+        with _naming:  # a number that lost a race between two threads stays unused
+            _paths.append(path)
+            number = _ids.setdefault(path, len(_paths) - 1)
     return number
 
 

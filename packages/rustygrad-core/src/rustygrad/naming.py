@@ -56,7 +56,7 @@ def names_of(names: Mapping[str, Any], kind: type[Any]) -> dict[Any, str]:
         elif isinstance(x, Module):
             for path, parameter in x.named_parameters():
                 parameters.setdefault(parameter, f"{name}.{path}")
-        elif isinstance(x, holders) and id(x) not in seen:
+        elif isinstance(x, (list, tuple, dict)) and id(x) not in seen:
             seen.add(id(x))
             entries = x.items() if isinstance(x, dict) else enumerate(x)
             inside = [(f"{name}[{k!r}]", y, items) for k, y in entries if isinstance(y, holders)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from .building import Builder
 from .errors import GraphError
@@ -20,61 +20,71 @@ _JOINT: Final = 16
 # --- expand -----------------------------------------------------------------
 
 
+#: One row of what an operation is made of: its own operation, where its operands are among the
+#: operands and the rows before it, and the number of a constant.
+_Row: TypeAlias = tuple[Op, tuple[int, ...], float]
+
+
 def expand(graph: Graph) -> Graph:
     """See `Graph.expand`."""
     builder = Builder()
     index: list[int] = []
-    written_out: dict[tuple[Op, int], Graph] = {}
+    known: dict[tuple[Op, int], list[_Row]] = {}
     for i, code in enumerate(graph.op):
         op = by_code(code)
         operands = [index[j] for j in graph.operands_of(i)]
         if not op.expands:
             index.append(builder.copy(graph, i, operands).index)
             continue
-        key = op, len(operands)
-        if key not in written_out:
-            written_out[key] = _written_out(*key)
+        rows = known.get((op, len(operands)))
+        if rows is None:
+            rows = known[op, len(operands)] = _written_out(op, len(operands))
         builder.scope = graph.scope[i]
-        index.append(_write(builder, written_out[key], operands, graph.data[i], graph.grad[i]))
-        if i in graph.labels:  # the sum of one operand is that operand, and may have a label
+        index.append(_write(builder, rows, operands, graph.data[i], graph.grad[i]))
+        if i in graph.labels:  # the sum of one operand is that operand, which may have its own
             builder.labels.setdefault(index[i], graph.labels[i])
     return builder.build([index[i] for i in graph.outputs])
 
 
-def _written_out(op: Op, count: int) -> Graph:
-    """The `forward` of an operation as a graph; its first `count` nodes are the operands."""
+def _written_out(op: Op, count: int) -> list[_Row]:
+    """What an operation of so many operands is made of, by its `forward`."""
     builder = Builder()
-    operands = [builder.leaf(1.0, "input") for _ in range(count)]
-    return builder.build([op.forward(*operands).index])
+    op.forward(*[builder.leaf(1.0, "input") for _ in range(count)])
+    graph = builder.build([])
+    return [
+        (by_code(graph.op[i]), tuple(graph.operands_of(i)), graph.data[i])
+        for i in range(count, len(graph))
+    ]
 
 
-def _write(builder: Builder, rows: Graph, operands: list[int], data: float, grad: float) -> int:
+def _write(
+    builder: Builder, rows: list[_Row], operands: list[int], data: float, grad: float
+) -> int:
     """Add what an operation is made of, with its numbers, and give the index of the last node.
 
     Each node gets the gradient that the sweep would hand to it from the last one,
     whose gradient is known; the operands have theirs.
     """
-    if rows.outputs[0] < len(operands):
-        return operands[rows.outputs[0]]
+    if not rows:
+        return operands[0]
+    count = len(operands)
     numbers = [builder.data[j] for j in operands]
-    for i in range(len(operands), len(rows)):
-        op = by_code(rows.op[i])
-        below = [numbers[j] for j in rows.operands_of(i)]
-        numbers.append(rows.data[i] if op is LEAF else op.forward(*below))
+    for op, below, constant in rows:
+        numbers.append(constant if op is LEAF else op.forward(*[numbers[j] for j in below]))
     numbers[-1] = data
-    grads = [0.0] * len(rows)
+    grads = [0.0] * len(numbers)
     grads[-1] = grad
     if grad:  # else nothing flows, and 0 times inf would be nan
-        for i in range(len(rows) - 1, len(operands) - 1, -1):
-            below = rows.operands_of(i)
-            vjp = by_code(rows.op[i]).vjp
-            for j, dx in zip(below, vjp(grads[i], numbers[i], *[numbers[j] for j in below]), strict=True):
-                grads[j] += dx
-    place = [*operands]
-    for i in range(len(operands), len(rows)):
-        below = [place[j] for j in rows.operands_of(i)]
-        role = ROLES[rows.role[i]]
-        place.append(builder.add(by_code(rows.op[i]), below, numbers[i], grad=grads[i], role=role))
+        for i in range(len(numbers) - 1, count - 1, -1):
+            op, below, _ = rows[i - count]
+            if below and max(below) >= count:
+                handed = op.vjp(grads[i], numbers[i], *[numbers[j] for j in below])
+                for j, dx in zip(below, handed, strict=True):
+                    grads[j] += dx
+    place = operands
+    for (op, below, _), number, dx in zip(rows, numbers[count:], grads[count:], strict=True):
+        role = "constant" if op is LEAF else ""
+        place.append(builder.add(op, [place[j] for j in below], number, grad=dx, role=role))
     return place[-1]
 
 
