@@ -65,7 +65,8 @@ STAGES: Final = (
     Stage(
         "graphs",
         "the captured graph equals the reference's",
-        "Make Backend.capture write depth first, operands in order, with labels, roles and scopes.",
+        "Make Backend.capture write depth first, operands in order, with labels, roles, scopes "
+        "and the paths of parameters.",
     ),
     Stage(
         "modes",

@@ -230,6 +230,16 @@ def one_output(m: Engine) -> None:
     _captured(m, lambda columns: columns.update(outputs=columns["outputs"][:1]))
 
 
+@bug("capture visits the roots last to first", "test_what_a_later_root_adds_comes_last")
+def capture_visits_roots_backwards(m: Engine) -> None:
+    def changed(right: Any, roots: Any) -> Any:
+        graph = right(roots[::-1])
+        columns = {slot: getattr(graph, slot) for slot in graph.__slots__}
+        return type(graph)(**(columns | {"outputs": graph.outputs[::-1]}))
+
+    _capturing(m, changed)
+
+
 @bug(
     "capture visits operands last to first",
     "test_a_graph_lists_operands_before_results_depth_first",
@@ -278,6 +288,14 @@ def scopes_are_not_stamped(m: Engine) -> None:
 )
 def names_are_lost(m: Engine) -> None:
     _captured(m, lambda columns: columns.update(names={}))
+
+
+@bug("paths of parameters are lost at capture", "test_parameters_are_captured_with_their_paths")
+def paths_are_lost(m: Engine) -> None:
+    opaque = m.ops.OPAQUE.code
+    _captured(
+        m, lambda c: c.update(names={i: n for i, n in c["names"].items() if c["op"][i] == opaque})
+    )
 
 
 @bug(
