@@ -11,6 +11,7 @@ from rustygrad.ops import Op
 class Value:
     label: str
     _backend: Any
+    _repr_mimebundle_: Any
     data: float
     grad: float
     _role: str

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from rustygrad.graph import Graph
 from rustygrad.interfaces import Numerics, exact
+from rustygrad.notebook import mimebundle
 
 from . import _engine
 from .helpers import Pull
@@ -67,3 +68,4 @@ class CBackend:
 
 backend = CBackend()
 _engine.Value._backend = backend
+_engine.Value._repr_mimebundle_ = mimebundle
