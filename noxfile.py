@@ -79,6 +79,9 @@ def _need_compiler(session: nox.Session) -> None:
         session.skip("no C compiler here: the backend in C is not checked")
 
 
+GRAPHVIZ = shutil.which("dot")
+
+
 @nox.session(python=PYTHON, default=False)
 def demo(session: nox.Session) -> None:
     """Train the moons classifier on the best backend and draw its decision boundary."""
@@ -95,6 +98,8 @@ def demo(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Test core, the plugin system and the packages; core's coverage is 100 %."""
+    if GRAPHVIZ is None:
+        session.log("no Graphviz here, https://graphviz.org: what it draws is not checked")
     # scikit-learn is large, and only says whether the moons are its moons
     _install(session, *TEST_TOOLS, *(["scikit-learn>=1.5"] if session.python == PYTHON else []))
     session.run("coverage", "erase")
@@ -128,6 +133,18 @@ def native(session: nox.Session) -> None:
     _need_compiler(session)
     _install(session, *TEST_TOOLS, native=True)
     session.run("pytest", *(session.posargs or [f"{path}/tests" for path in NATIVE]))
+
+
+@nox.session(python=PYTHON)
+def notebooks(session: nox.Session) -> None:
+    """Run a notebook on each backend and check what it shows."""
+    if GRAPHVIZ is None:
+        session.skip(
+            "no Graphviz here, https://graphviz.org: pictures in notebooks are not checked"
+        )
+    jupyter = ["nbconvert>=7.16", "ipykernel>=6.29"]
+    _install(session, *TEST_TOOLS, *jupyter, native=COMPILER is not None)
+    session.run("pytest", "tests/test_notebooks.py", *session.posargs)
 
 
 @nox.session(python=PYTHON)
