@@ -13,6 +13,7 @@ from typing_extensions import disjoint_base
 class Value:
     label: str
     _backend: Any
+    _repr_mimebundle_: Any
     data: float
     grad: float
     _role: str

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from rustygrad.graph import Graph
 from rustygrad.interfaces import Numerics, exact
+from rustygrad.notebook import mimebundle
 from rustygrad.opaque import Pull
 
 from . import _engine
@@ -60,3 +61,4 @@ class CBackend:
 
 backend = CBackend()
 _engine.Value._backend = backend
+_engine.Value._repr_mimebundle_ = mimebundle

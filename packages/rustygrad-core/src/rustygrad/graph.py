@@ -371,6 +371,12 @@ class Graph(Sequence[Node]):
         lines.append("outputs " + ", ".join(f"%{i}" for i in self.outputs))
         return "\n".join(lines)
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """What notebooks show."""
+        from .notebook import mimebundle
+
+        return mimebundle(self, include, exclude)
+
     # --- checked, computed, rewritten ---
 
     def verify(self) -> Self:

@@ -123,6 +123,12 @@ class Value:
     def __format__(self, spec: str) -> str:
         return format(self._data, spec) if spec else str(self)
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """What notebooks show."""
+        from ..notebook import mimebundle
+
+        return mimebundle(self, include, exclude)
+
     # --- operations ---
 
     def __add__(self, other: Any) -> Value:
