@@ -11,10 +11,28 @@ column(Py_ssize_t count, size_t size)
     return PyBytes_FromStringAndSize(NULL, count * (Py_ssize_t)size);
 }
 
+/* The label that a node was given, a new reference; NULL without an error set: none. */
+static PyObject *
+label_of(Node *node)
+{
+    PyObject *label = NULL;
+    if (!IS_EXACT(node)) { /* its class may have one */
+        label = PyObject_GetAttrString((PyObject *)node, "label");
+    }
+    else if (node->dict != NULL) {
+        label = Py_XNewRef(PyDict_GetItemString(node->dict, "label"));
+    }
+    if (label != NULL && !(PyUnicode_Check(label) && PyUnicode_GET_LENGTH(label))) {
+        Py_CLEAR(label);
+    }
+    return label;
+}
+
 /* columns(roots) -> (columns, labels, names, outputs, nodes or None)
  *
  * The marks of the traversal are replaced by positions, so that an operand's index is
- * read from the operand itself. */
+ * read from the operand itself. What may run Python, such as the collector, comes before
+ * the traversal or after the last look at a mark. */
 PyObject *
 engine_columns(PyObject *module, PyObject *args)
 {
@@ -26,12 +44,17 @@ engine_columns(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "O|p:columns", &roots, &with_nodes)) {
         return NULL;
     }
-    roots = PySequence_Fast(roots, "roots is a sequence of Values");
+    roots = PySequence_Tuple(roots);
     if (roots == NULL) {
         return NULL;
     }
-    PyObject **items = PySequence_Fast_ITEMS(roots);
-    Py_ssize_t given = PySequence_Fast_GET_SIZE(roots);
+    state->walks++;
+    PyObject **items = &PyTuple_GET_ITEM(roots, 0);
+    Py_ssize_t given = PyTuple_GET_SIZE(roots);
+    outputs = PyTuple_New(given);
+    if (outputs == NULL) {
+        goto done;
+    }
     for (Py_ssize_t i = 0; i < given; i++) {
         if (!IS_VALUE(items[i])) {
             PyErr_Format(PyExc_TypeError, "roots are Values of the backend 'c', not %R", items[i]);
@@ -63,13 +86,6 @@ engine_columns(PyObject *module, PyObject *args)
     double *data = (double *)PyBytes_AS_STRING(columns[DATA]);
     double *grad = (double *)PyBytes_AS_STRING(columns[GRAD]);
     uint32_t *scope = (uint32_t *)PyBytes_AS_STRING(columns[SCOPE]);
-    labels = PyDict_New();
-    names = PyDict_New();
-    outputs = PyTuple_New(given);
-    list = with_nodes ? PyList_New(count) : Py_NewRef(Py_None);
-    if (labels == NULL || names == NULL || outputs == NULL || list == NULL) {
-        goto done;
-    }
     uint64_t edge = 0;
     for (Py_ssize_t i = 0; i < count; i++) {
         Node *node = order.nodes[i];
@@ -84,9 +100,6 @@ engine_columns(PyObject *module, PyObject *args)
         for (uint32_t k = 0; k < node->count; k++) {
             operands[edge++] = below[k]->mark - base;
         }
-        if (with_nodes) {
-            PyList_SET_ITEM(list, i, Py_NewRef(node));
-        }
     }
     offsets[count] = edge;
     for (Py_ssize_t i = 0; i < given; i++) {
@@ -96,24 +109,31 @@ engine_columns(PyObject *module, PyObject *args)
         }
         PyTuple_SET_ITEM(outputs, i, index);
     }
-    for (Py_ssize_t i = 0; i < count; i++) { /* last: names may run Python code */
+    labels = PyDict_New();
+    names = PyDict_New();
+    list = with_nodes ? PyList_New(count) : Py_NewRef(Py_None);
+    if (labels == NULL || names == NULL || list == NULL) {
+        goto done;
+    }
+    for (Py_ssize_t i = 0; with_nodes && i < count; i++) {
+        PyList_SET_ITEM(list, i, Py_NewRef(order.nodes[i]));
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
         Node *node = order.nodes[i];
-        if (node->dict == NULL && node->op != OP_opaque) {
+        if (IS_EXACT(node) && node->dict == NULL && node->op != OP_opaque) {
             continue;
         }
-        PyObject *index = PyLong_FromSsize_t(i), *name = NULL;
-        int status = index == NULL ? -1 : 0;
-        if (status == 0 && node->dict != NULL) {
-            PyObject *label = PyDict_GetItemString(node->dict, "label");
-            if (label != NULL && PyUnicode_Check(label) && PyUnicode_GET_LENGTH(label)) {
-                status = PyDict_SetItem(labels, index, label);
-            }
+        PyObject *index = PyLong_FromSsize_t(i), *label = label_of(node), *name = NULL;
+        int status = index == NULL || PyErr_Occurred() ? -1 : 0;
+        if (status == 0 && label != NULL) {
+            status = PyDict_SetItem(labels, index, label);
         }
         if (status == 0 && node->op == OP_opaque) {
             name = PyObject_GetAttrString(node->pull, "name");
             status = name == NULL ? -1 : PyDict_SetItem(names, index, name);
         }
         Py_XDECREF(index);
+        Py_XDECREF(label);
         Py_XDECREF(name);
         if (status < 0) {
             goto done;
@@ -130,8 +150,9 @@ done:
     Py_XDECREF(names);
     Py_XDECREF(outputs);
     Py_XDECREF(list);
-    Py_DECREF(roots);
     PyMem_Free(order.nodes);
+    walk_ends(state);
+    Py_DECREF(roots);
     return result;
 }
 
@@ -153,7 +174,7 @@ engine_rebuild(PyObject *module, PyObject *args)
         PyErr_SetString(PyExc_ValueError, "not the record of a node");
         return NULL;
     }
-    Node *node = type == state->Value ? node_new(state, OP_leaf, data) : (Node *)type->tp_alloc(type, 0);
+    Node *node = node_of_type(state, type);
     if (node == NULL) {
         return NULL;
     }
@@ -170,7 +191,15 @@ engine_rebuild(PyObject *module, PyObject *args)
         }
     }
     if (op == OP_leaf) {
-        node->role = (uint8_t)PyLong_AsLong(extra);
+        long role = PyLong_AsLong(extra);
+        if (role < ROLE_INPUT || role > ROLE_PARAMETER) {
+            if (!PyErr_Occurred()) {
+                PyErr_SetString(PyExc_ValueError, "not the record of a node");
+            }
+            Py_DECREF(node);
+            return NULL;
+        }
+        node->role = (uint8_t)role;
     }
     else {
         Py_ssize_t arity = state->arity[op];
@@ -205,7 +234,8 @@ engine_rebuild(PyObject *module, PyObject *args)
     if (state->tracking) {
         node_track((PyObject *)node);
     }
-    if (PyErr_Occurred()) {
+    if (PyErr_Occurred() || (op == OP_opaque &&
+                             node_track_reachable(state, (PyObject *)node, extra) < 0)) {
         Py_CLEAR(node);
     }
     return (PyObject *)node;

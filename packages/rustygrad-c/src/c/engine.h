@@ -39,12 +39,13 @@ enum {
 enum { ROLE_NONE, ROLE_INPUT, ROLE_CONSTANT, ROLE_PARAMETER };
 
 enum {
-    BLOCK = 1,   /* the operands are in memory of their own */
-    TRACKED = 2, /* the collector looks at it; said of nodes of the exact type only */
-    FOLDED = 4,  /* a result of a stack of layers, with a record in place of operands */
-    FIRST = 8,   /* the first result of its record in the order of this traversal */
-    OWNED = 16,  /* a leaf in a Block */
-    TOUCHES = 32 /* has an operand that is in a Block */
+    BLOCK = 1,    /* the operands are in memory of their own */
+    TRACKED = 2,  /* the collector looks at it */
+    REACHED = 4,  /* ... and at all that is below it */
+    FOLDED = 8,   /* a result of a stack of layers, with a record in place of operands */
+    FIRST = 16,   /* the first result of its record in the order of this traversal */
+    OWNED = 32,   /* a leaf in a Block */
+    TOUCHES = 64, /* has an operand that is in a Block */
 };
 
 #if defined(__GNUC__) || defined(__clang__)
@@ -109,7 +110,9 @@ struct Block {
     Block *next_open;
 };
 
+#ifndef FREE_LIST_LIMIT /* 0 shows a memory checker each node as a block of its own */
 #define FREE_LIST_LIMIT (1 << 20)
+#endif
 
 typedef struct {
     PyTypeObject *Value, *Block, *Stack, *Record;
@@ -117,6 +120,8 @@ typedef struct {
     Py_ssize_t free_count;
     Node *doomed; /* nodes whose deallocation waits for the one that is running */
     int dooming;
+    int walks;      /* that go on, of those during which Python may run */
+    PyObject *kept; /* operands that nodes have lost meanwhile */
     int tracking; /* whether the user has made something that could be a cycle */
     PyObject *current; /* rustygrad.modes.current, a context variable */
     PyObject *plain;   /* rustygrad.modes.PLAIN */
@@ -137,11 +142,15 @@ extern PyType_Spec value_spec, block_spec, stack_spec, record_spec;
 /* node.c */
 void value_dealloc(PyObject *self);
 Node *node_new(State *state, int op, double data);
+Node *node_of_type(State *state, PyTypeObject *type);
 Node *node_finish(State *state, Node *node);
 void node_track(PyObject *node);
 int node_track_reachable(State *state, PyObject *holder, PyObject *stored);
 int node_visit_operands(Node *node, visitproc visit, void *arg);
+int node_keep_operands(State *state, Node *node);
 void node_drop_operands(Node *node);
+void node_let_go(const Node *node);
+void walk_ends(State *state);
 int torn_down(void);
 int value_traverse(PyObject *self, visitproc visit, void *arg);
 int value_clear(PyObject *self);

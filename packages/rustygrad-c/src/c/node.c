@@ -56,7 +56,7 @@ engine_mode(State *state)
 void
 node_track(PyObject *node)
 {
-    if (!PyObject_GC_IsTracked(node)) {
+    if (!(((Node *)node)->flags & TRACKED)) {
         PyObject_GC_Track(node);
         ((Node *)node)->flags |= TRACKED;
         if (((Node *)node)->flags & FOLDED) {
@@ -100,6 +100,20 @@ node_new(State *state, int op, double data)
     return node;
 }
 
+/* The same for a subclass too: a leaf, whose memory Python provides, and tracks. */
+Node *
+node_of_type(State *state, PyTypeObject *type)
+{
+    if (type->tp_dealloc == value_dealloc) {
+        return node_new(state, OP_leaf, 0.0);
+    }
+    Node *node = (Node *)type->tp_alloc(type, 0); /* all zero, which is a leaf */
+    if (node != NULL) {
+        node->flags = TRACKED;
+    }
+    return node;
+}
+
 /* What the mode asks of a new node. Steals the node, and gives it back or NULL. */
 Node *
 node_finish(State *state, Node *node)
@@ -127,49 +141,89 @@ node_finish(State *state, Node *node)
         }
         if (leaf) { /* no_grad */
             node_drop_operands(node);
-            node->op = OP_leaf;
             node->role = ROLE_INPUT;
         }
     }
     return node;
 }
 
-/* Let go of the operands; the node must be fit to live on without them. */
+/* Let go of what a node's operation holds. */
 void
-node_drop_operands(Node *node)
+node_let_go(const Node *node)
 {
     uint32_t count = node->count;
-    if (node->flags & (FOLDED | OWNED)) {
-        if (node->flags & FOLDED) {
-            folded_release(node);
-        }
-        else {
-            block_break(node);
-        }
-        return;
-    }
     if (node->op == OP_opaque) {
-        Py_CLEAR(node->pull);
+        Py_XDECREF(node->pull);
     }
     if (node->flags & BLOCK) {
         Node **block = node->block;
-        node->flags &= ~BLOCK;
-        node->count = 0;
-        node->pair[0] = NULL;
         for (uint32_t i = 0; i < count; i++) {
             Py_DECREF(block[i]);
         }
         PyMem_Free(block);
         return;
     }
-    Node *x = node->pair[0], *y = count > 1 ? node->pair[1] : NULL;
-    node->count = 0;
-    node->pair[0] = node->pair[1] = NULL;
+    Node *x = node->pair[0], *y = node->pair[1];
     if (count > 0) {
         Py_DECREF(x);
     }
     if (count > 1) {
         Py_DECREF(y);
+    }
+}
+
+/* Make a leaf of a node that lives on. What it held is freed last, for that may run Python. */
+void
+node_drop_operands(Node *node)
+{
+    if (node->flags & FOLDED) {
+        folded_release(node);
+        return;
+    }
+    if (node->flags & OWNED) {
+        block_break(node);
+        return;
+    }
+    Node had = *node;
+    node->op = OP_leaf;
+    node->flags &= ~(BLOCK | REACHED);
+    node->count = 0;
+    node->pair[0] = node->pair[1] = NULL;
+    node_let_go(&had);
+}
+
+/* Before a node loses its operands: a walk over the graph counts on them, so keep them
+ * until it ends. 0, or -1 with an error. */
+int
+node_keep_operands(State *state, Node *node)
+{
+    if (state->walks == 0 || (node->count == 0 && !(node->flags & FOLDED))) {
+        return 0;
+    }
+    if (state->kept == NULL) {
+        PyObject *kept = PyList_New(0);
+        if (kept == NULL) {
+            return -1;
+        }
+        Py_XSETREF(state->kept, kept);
+    }
+    if (node->flags & FOLDED) {
+        return PyList_Append(state->kept, (PyObject *)node->record);
+    }
+    for (uint32_t i = 0; i < node->count; i++) {
+        if (PyList_Append(state->kept, (PyObject *)node_operands(node)[i]) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* The end of a walk that began with `state->walks++`. */
+void
+walk_ends(State *state)
+{
+    if (--state->walks == 0) {
+        Py_CLEAR(state->kept);
     }
 }
 
@@ -182,7 +236,12 @@ node_free(State *state, Node *node)
         PyObject_ClearWeakRefs((PyObject *)node);
     }
     Py_CLEAR(node->dict);
-    node_drop_operands(node);
+    if (node->flags & (FOLDED | OWNED)) {
+        node_drop_operands(node);
+    }
+    else {
+        node_let_go(node);
+    }
     if (state != NULL && IS_EXACT(node) && state->free_count < FREE_LIST_LIMIT) {
         node->pair[0] = state->free_list;
         state->free_list = node;
@@ -273,8 +332,9 @@ node_track_reachable(State *state, PyObject *holder, PyObject *stored)
     while (status == 0 && pending.count > 0) {
         PyObject *object = pending.items[--pending.count];
         if (IS_VALUE(object)) {
-            if (!PyObject_GC_IsTracked(object)) {
+            if (!(((Node *)object)->flags & REACHED)) {
                 node_track(object);
+                ((Node *)object)->flags |= REACHED;
                 status = node_visit_operands((Node *)object, pend_visited, &pending);
             }
             continue;
@@ -337,10 +397,6 @@ value_clear(PyObject *self)
 {
     Node *node = (Node *)self;
     Py_CLEAR(node->dict);
-    if (node->op == OP_opaque) {
-        Py_CLEAR(node->pull);
-    }
-    /* The operands stay: they lead to older nodes only, and clearing attributes
-     * and closures has cut every cycle. */
+    node_drop_operands(node); /* one that was initialised again may reach itself through them */
     return 0;
 }
