@@ -20,7 +20,7 @@ label_of(Node *node)
         label = PyObject_GetAttrString((PyObject *)node, "label");
     }
     else if (node->dict != NULL) {
-        label = Py_XNewRef(PyDict_GetItemString(node->dict, "label"));
+        label = dict_find(node->dict, "label");
     }
     if (label != NULL && !(PyUnicode_Check(label) && PyUnicode_GET_LENGTH(label))) {
         Py_CLEAR(label);

@@ -152,6 +152,7 @@ void node_drop_operands(Node *node);
 void node_let_go(const Node *node);
 void walk_ends(State *state);
 int torn_down(void);
+PyObject *dict_find(PyObject *dict, const char *key);
 int value_traverse(PyObject *self, visitproc visit, void *arg);
 int value_clear(PyObject *self);
 int engine_mode(State *state);

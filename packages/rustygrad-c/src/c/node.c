@@ -20,6 +20,16 @@ torn_down(void)
     return -1;
 }
 
+/* A new reference; NULL without an error set: not there. */
+PyObject *
+dict_find(PyObject *dict, const char *key)
+{
+    PyObject *name = PyUnicode_FromString(key);
+    PyObject *found = name ? Py_XNewRef(PyDict_GetItemWithError(dict, name)) : NULL;
+    Py_XDECREF(name);
+    return found;
+}
+
 /* Read the mode of this thread into the state. 1: not plain, 0: plain, -1: error. */
 int
 engine_mode(State *state)

@@ -417,13 +417,21 @@ value_init(PyObject *self, PyObject *args, PyObject *kwargs)
     if (state->tracking) {
         node_track(self);
     }
-    if (children != NULL || (name != NULL && PyUnicode_GET_LENGTH(name))) {
-        PyObject *made = PyObject_CallMethod(state->helpers, "by_hand", "OOO", self,
-                                             children ? children : Py_None, name ? name : Py_None);
+    if (children != NULL) {
+        PyObject *made = PyObject_CallMethod(state->helpers, "by_hand", "OOO", self, children,
+                                             name ? name : Py_None);
         if (made == NULL) {
             return -1;
         }
         Py_DECREF(made);
+    }
+    if (name != NULL && PyUnicode_GET_LENGTH(name) && node->op == OP_leaf) {
+        PyObject *dict = PyObject_GenericGetDict(self, NULL); /* a name for its origin */
+        int status = dict ? PyDict_SetItemString(dict, "_op", name) : -1;
+        Py_XDECREF(dict);
+        if (status < 0) {
+            return -1;
+        }
     }
     if (label != NULL && PyUnicode_GET_LENGTH(label)) {
         return PyObject_SetAttrString(self, "label", label);
@@ -589,9 +597,9 @@ get_op(PyObject *self, void *closure)
         return PyObject_GetAttrString(node->pull, "name");
     }
     if (node->op == OP_leaf && node->dict != NULL) { /* a leaf with a name for its origin */
-        PyObject *name = PyDict_GetItemString(node->dict, "_op");
-        if (name != NULL) {
-            return Py_NewRef(name);
+        PyObject *name = dict_find(node->dict, "_op");
+        if (name != NULL || PyErr_Occurred()) {
+            return name;
         }
     }
     if (state == NULL) {
@@ -690,6 +698,25 @@ get_attribute(PyObject *self, void *closure)
     return node->op == OP_pow ? PyFloat_FromDouble(node->attribute) : Py_NewRef(Py_None);
 }
 
+static PyObject *
+get_free(PyObject *self, void *closure)
+{
+    PyObject *dict = ((Node *)self)->dict;
+    return Py_NewRef(dict ? dict : Py_None);
+}
+
+/* Who has it may store anything in it, unseen. */
+static PyObject *
+get_dict(PyObject *self, void *closure)
+{
+    State *state = state_of(self);
+    PyObject *dict = PyObject_GenericGetDict(self, NULL);
+    if (dict != NULL && state != NULL && node_track_reachable(state, self, dict) < 0) {
+        Py_CLEAR(dict);
+    }
+    return dict;
+}
+
 static PyGetSetDef value_getset[] = {
     {"data", get_data, set_data, "The number, a float.", NULL},
     {"grad", get_grad, set_grad, "d(root)/d(this), as backward() of the root left it.", NULL},
@@ -701,7 +728,8 @@ static PyGetSetDef value_getset[] = {
     {"_scope", get_scope, NULL, "The number of the scope it was made in.", NULL},
     {"_attribute", get_attribute, NULL, "The exponent of a power; else None.", NULL},
     {"_backward", get_backward, set_backward, "Hands the gradient to the operands.", NULL},
-    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL},
+    {"_free", get_free, NULL, "The free attributes, to be read only; None without any.", NULL},
+    {"__dict__", get_dict, PyObject_GenericSetDict, NULL, NULL},
     {NULL},
 };
 

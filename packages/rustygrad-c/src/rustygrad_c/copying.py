@@ -48,10 +48,10 @@ def reduce(root: Value) -> tuple[Any, ...]:
     for i, node in enumerate(order):
         code = graph.op[i]
         if code == LEAF.code and node is not root:
-            if type(node) is _engine.Value and node._role == "constant" and not node.__dict__:
+            if type(node) is _engine.Value and node._role == "constant" and not node._free:
                 continue
             leaves[i] = node
-        elif code == OPAQUE.code or type(node) is not _engine.Value or node.__dict__:
+        elif code == OPAQUE.code or type(node) is not _engine.Value or node._free:
             kinds[i] = type(node), _pull(node)
             owned[i] = _owned(node)
     return _rebuild, (graph, leaves, kinds), owned or None

@@ -84,8 +84,8 @@ def refuse(x: Any) -> None:
 # --- nodes built by hand ----------------------------------------------------
 
 
-def by_hand(node: Value, children: Iterable[Any] | None, name: str | None) -> None:
-    """Give a new leaf the operands and the name that the user wrote.
+def by_hand(node: Value, children: Iterable[Any], name: str | None) -> None:
+    """Give a new leaf the operands that the user wrote, if any, and the name of what they made.
 
     Raises:
         ConversionError: a child is not a Value.
@@ -93,15 +93,13 @@ def by_hand(node: Value, children: Iterable[Any] | None, name: str | None) -> No
     """
     from ._engine import Value, make_opaque
 
-    operands = tuple(children or ())
+    operands = tuple(children)
     for child in operands:
         if not isinstance(child, Value):
             number(child)
             raise ConversionError(f"_children takes Values, not {child!r}: wrap it, Value(x)")
     if operands:
         make_opaque(node, Pull(name or ""), operands)
-    elif name:
-        node.__dict__["_op"] = name  # a leaf with a name for its origin
 
 
 def assign_backward(node: Value, closure: Any) -> None:
@@ -120,7 +118,7 @@ def assign_backward(node: Value, closure: Any) -> None:
 # --- no_grad and anomaly ----------------------------------------------------
 
 
-def observe(node: Value, mode: Mode) -> bool:
+def observe(node: Any, mode: Mode) -> bool:
     """Check a new node where the mode says so. Whether it becomes a leaf.
 
     Raises:
@@ -128,5 +126,5 @@ def observe(node: Value, mode: Mode) -> bool:
     """
     if mode.anomaly:
         check_forward(node)
-        node.__dict__["_source"] = user_line("rustygrad_c")
+        node._source = user_line("rustygrad_c")
     return not mode.grad
