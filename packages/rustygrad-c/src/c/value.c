@@ -409,7 +409,9 @@ value_init(PyObject *self, PyObject *args, PyObject *kwargs)
     if (mode < 0 || node_keep_operands(state, node) < 0) {
         return -1;
     }
-    node->scope = mode ? state->mode_scope : 0;
+    if (mode) { /* else it keeps that of its first initialisation, as the reference does */
+        node->scope = state->mode_scope;
+    }
     node_drop_operands(node);
     node->role = ROLE_INPUT;
     node->data = number;
