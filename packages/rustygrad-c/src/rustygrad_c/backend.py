@@ -15,16 +15,16 @@ from .helpers import Pull
 __all__ = ["CBackend", "backend"]
 
 #: The columns that the engine gives, in its order, with their array types.
-_COLUMNS: Final = {
-    "op": "B",
-    "offsets": "Q",
-    "operands": "Q",
-    "attribute": "d",
-    "data": "d",
-    "grad": "d",
-    "role": "B",
-    "scope": "I",
-}
+_COLUMNS: Final = (
+    ("op", "B"),
+    ("offsets", "Q"),
+    ("operands", "Q"),
+    ("attribute", "d"),
+    ("data", "d"),
+    ("grad", "d"),
+    ("role", "B"),
+    ("scope", "I"),
+)
 
 
 class CBackend:
@@ -59,7 +59,7 @@ class CBackend:
         columns, labels, names, outputs, found = _engine.columns(roots, nodes)
         arrays: dict[str, Any] = {
             name: array(code, column)
-            for (name, code), column in zip(_COLUMNS.items(), columns, strict=True)
+            for (name, code), column in zip(_COLUMNS, columns, strict=True)
         }
         graph = Graph(**arrays, labels=labels, names=names, outputs=outputs)
         return graph, found or []

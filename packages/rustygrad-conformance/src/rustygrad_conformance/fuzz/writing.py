@@ -15,7 +15,8 @@ __all__ = ["write"]
 
 _STATEMENTS: list[Callable[[Any], None]] = []
 _WEIGHTS: list[int] = []
-_OPS: Final = list(OPS.values())
+#: Those with one operand twice, or the pairs of two such would be rare.
+_OPS: Final = [*OPS.values(), *(op for op in OPS.values() if op.arity == 1)]
 _TWO: Final = [op for op in _OPS if op.arity == 2]
 
 
