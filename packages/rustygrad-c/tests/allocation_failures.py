@@ -5,6 +5,7 @@ it fail, so the last line of a process that died tells where. With ``--all`` it 
 with what the engine asks Python for. It needs CPython's own `_testcapi`.
 """
 
+import _testcapi
 import contextlib
 import copy
 import gc
@@ -13,7 +14,6 @@ import pickle
 import sys
 from fractions import Fraction
 
-import _testcapi
 import rustygrad
 from rustygrad_c import _engine as engine
 

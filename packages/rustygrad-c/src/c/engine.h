@@ -46,6 +46,7 @@ enum {
     FIRST = 16,   /* the first result of its record in the order of this traversal */
     OWNED = 32,   /* a leaf in a Block */
     TOUCHES = 64, /* has an operand that is in a Block */
+    FOREIGN = 128 /* its memory was not made here but for a subclass */
 };
 
 #if defined(__GNUC__) || defined(__clang__)

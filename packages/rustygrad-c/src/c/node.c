@@ -119,7 +119,7 @@ node_of_type(State *state, PyTypeObject *type)
     }
     Node *node = (Node *)type->tp_alloc(type, 0); /* all zero, which is a leaf */
     if (node != NULL) {
-        node->flags = TRACKED;
+        node->flags = TRACKED | FOREIGN;
     }
     return node;
 }
@@ -252,7 +252,8 @@ node_free(State *state, Node *node)
     else {
         node_let_go(node);
     }
-    if (state != NULL && IS_EXACT(node) && state->free_count < FREE_LIST_LIMIT) {
+    if (state != NULL && IS_EXACT(node) && !(node->flags & FOREIGN) &&
+        state->free_count < FREE_LIST_LIMIT) {
         node->pair[0] = state->free_list;
         state->free_list = node;
         state->free_count++;

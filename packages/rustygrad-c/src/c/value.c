@@ -469,7 +469,7 @@ exchange(Node *node, Node *other)
     Node had = *node;
     node->op = other->op;
     node->role = ROLE_NONE;
-    node->flags = (node->flags & TRACKED) | other->flags;
+    node->flags = (node->flags & (TRACKED | FOREIGN)) | other->flags;
     node->count = other->count;
     node->block = other->block;
     node->pull = other->pull;
