@@ -7,6 +7,6 @@ from pathlib import Path
 
 def test_steps_leave_nothing_behind():
     program = str(Path(__file__).parent / "soak.py")
-    command = [sys.executable, "-X", "faulthandler", program, "--here", "--steps", "500"]
+    command = [sys.executable, "-X", "faulthandler", program, "--here", "--steps", "1000"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
