@@ -12,9 +12,11 @@ import gc
 import itertools
 import pickle
 import sys
+from array import array
 from fractions import Fraction
 
 import rustygrad
+from rustygrad.modes import PLAIN
 from rustygrad_c import _engine as engine
 
 BACKEND = rustygrad.get_backend("c")
@@ -57,6 +59,13 @@ IN_C = [
     "engine.make_opaque(n, pull, [a, b, a])", "engine.rebuild(Value, 2, (a, b), 0, 0, None, 0)",
     "engine.rebuild(Named, 18, (a, b, n), 0, 0, None, 0)",
     "engine.rebuild(Value, 1, (a,), 0, 0, pull, 0)", "engine.rebuild(Value, 0, (), 0, 0, 1, 0)",
+    "engine.stack([(2, spare, rows['relu'], 0, [0, 0])], [spare], [0], PLAIN)",
+    "stack([a, 2.0])", "stack((0.5, 1.0))", "folded[0]._prev", "folded[1].backward()",
+    "(folded[0] + folded[1]).backward()", "engine.columns(folded)", "folded[0]._op",
+    "folded[0].__init__(1.0)", "weights[0].__init__(1.0)", "folded[0].best = [folded]",
+    "engine.make_opaque(weights[0], pull, None)", "engine.zero_grad(weights)",
+    "engine.sgd(weights, velocity, False, 0.1, 0.9, 0.1)",
+    "engine.adam(weights, velocity, square, 0.1, 0.1, 0.9, 0.9, 1e-8, 0.0, 1.0)",
     "Value(1.5)", "Value(1.5, label='label')", "Value(1.5, _op='origin')", "Named(1.5)",
     "n.__init__(2.0)", "n.backward()", "n.backward(grad=2.0)", "wide.backward()", "n._backward()",
     "n._hand_down()", "a.data", "a.grad", "n._prev", "n._op", "o._op", "a._op", "a._role",
@@ -108,6 +117,8 @@ HELD = []
 def scope():
     """The variables of an operation: leaves, nodes of each kind, and modules."""
     a, b = Value(1.5), Value(-0.5, label="b")
+    weights, spare = ([Value(0.1 * i) for i in range(6)] for _ in range(2))
+    stack = engine.stack([(2, weights, rustygrad.ops.TANH, 0, [0, 0])], [], [0], PLAIN)
     wrapped = a * b
     wrapped._backward = lambda: None
     named = Named(2.0)
@@ -117,7 +128,9 @@ def scope():
         "wide": rustygrad.sum([a, b, a * b, named]), "named": named, "text": TEXT,
         "Value": Value, "Named": Named, "third": Fraction(1, 3), "BLEND": BLEND,
         "pull": wrapped._pull, "holding": [a, {"k": (b,)}], "closure": lambda: wrapped,
-        "rows": rustygrad.ops.OPS,
+        "rows": rustygrad.ops.OPS, "weights": weights, "spare": spare, "stack": stack,
+        "folded": stack([a, 2.0]), "velocity": array("d", [0.5] * 6), "PLAIN": PLAIN,
+        "square": array("d", [0.5] * 6),
         "rustygrad": rustygrad, "engine": engine, "copy": copy, "pickle": pickle,
     }  # fmt: skip
 

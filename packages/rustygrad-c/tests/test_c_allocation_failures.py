@@ -19,4 +19,4 @@ def test_every_allocation_of_every_operation_may_fail():
     last = "\n".join(done.stderr.splitlines()[-12:])  # what it was about to do
     assert done.returncode == 0, f"{done.stdout}\n{last}"
     failures = int(done.stdout.split("operations, ")[1].split()[0])
-    assert failures > 2000, f"only {failures} allocations failed"
+    assert failures > 1000, f"only {failures} allocations failed"
