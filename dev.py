@@ -1,7 +1,9 @@
 """Set up what the repository needs, and run it: ``python3 dev.py demo``, ``python3 dev.py test``.
 
 This needs Python 3.11 or newer and a network, nothing else. It makes a virtual
-environment for nox, once, and hands over to it; `noxfile.py` knows the rest.
+environment for nox, once, and hands over to it; `noxfile.py` knows the rest. Before
+``test`` it looks for what the sessions need of the system (`tools/needs.py`): as root
+on Debian and Ubuntu it installs what is missing, elsewhere it says what that is.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ usage: python3 dev.py COMMAND [argument ...]
   demo            train a small network and draw what it learned
   test            run the whole test-suite: every session that CI runs
   bench           measure, beside the peers
+  needs           say what the sessions need of the system and is missing
   list            list the sessions
   SESSION         run one session; arguments after -- go to its tool
 """
@@ -34,7 +37,11 @@ def main(arguments: list[str]) -> int:
         print(HELP, end="")
         return 0
     command, *rest = arguments
+    needs = [sys.executable, str(ROOT / "tools" / "needs.py")]
+    if command == "needs":
+        return call([*needs, *rest])
     if command == "test":
+        run([*needs, "--install"], "look for what the system has")
         options = []
     elif command == "list":
         options = ["--list"]

@@ -11,6 +11,9 @@ import nox
 from nox.command import CommandFailed
 
 ROOT = Path(__file__).parent
+sys.path.insert(0, str(ROOT / "tools"))
+import needs  # noqa: E402
+
 PACKAGES = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))
 SUPPORTED = ("3.11", "3.12", "3.13")
 # A backend that lives in the tests and proves that the suite and the dispatch work for strangers.
@@ -54,7 +57,7 @@ def _offered(package: Path) -> list[str]:
 
 # What needs a C compiler. Where there is none, the rest goes on without it.
 NATIVE = [path for path in PACKAGES if (path / "meson.build").exists()]
-COMPILER = next((c for c in ("cc", "gcc", "clang", "cl") if shutil.which(c)), None)
+COMPILER = not {"C compiler", "Python headers"} & {*needs.missing()}
 BACKENDS = [name for package in [*PACKAGES, *LOOPBACK] for name in _offered(package)]
 
 
@@ -74,20 +77,22 @@ def _install(
     session.install(*(rebuilt if session.venv_backend == "uv" else []), *packages, *requirements)
 
 
-def _need_compiler(session: nox.Session) -> None:
-    if COMPILER is None:
-        session.skip("no C compiler here: the backend in C is not checked")
+def _need(session: nox.Session, *names: str) -> None:
+    """Skip the session where the system lacks something of `tools/needs.py`."""
+    for name in names:
+        if name in needs.missing():
+            session.skip(needs.advice(name))
 
 
 @nox.session(python=PYTHON, default=False)
 def demo(session: nox.Session) -> None:
     """Train the moons classifier on the best backend and draw its decision boundary."""
     try:
-        _install(session, native=COMPILER is not None, suite=False)
+        _install(session, native=COMPILER, suite=False)
     except CommandFailed:
         session.log("the backend in C could not be built, as said above: going on without it")
         _install(session, suite=False)
-    if COMPILER is None:
+    if not COMPILER:
         session.log("no C compiler here: the backend in C is not built")
     session.run("rustygrad", "train", *session.posargs)
 
@@ -115,7 +120,7 @@ def conformance(session: nox.Session, backend: str) -> None:
     """Run the shared suite on one backend."""
     native = any(backend in _offered(path) for path in NATIVE)
     if native:
-        _need_compiler(session)
+        _need(session, "C compiler", "Python headers")
     own = [str(path) for path in LOOPBACK if backend in _offered(path)]
     _install(session, *own, native=native)
     with session.chdir(session.create_tmp()):
@@ -125,7 +130,7 @@ def conformance(session: nox.Session, backend: str) -> None:
 @nox.session(python=PYTHONS)
 def native(session: nox.Session) -> None:
     """Test the backend in C: cycles, bad arguments, leaks, random programs beside the reference."""
-    _need_compiler(session)
+    _need(session, "C compiler", "Python headers")
     _install(session, *TEST_TOOLS, native=True)
     session.run("pytest", *(session.posargs or [f"{path}/tests" for path in NATIVE]))
     if session.python == PYTHON and not session.posargs:
@@ -138,7 +143,7 @@ FUZZ = ["-m", "rustygrad_conformance.fuzz", "c"]
 @nox.session(python=PYTHON, default=False)
 def fuzz(session: nox.Session) -> None:
     """Run random programs on the backend in C and on the reference: -- --programs N --seed N."""
-    _need_compiler(session)
+    _need(session, "C compiler", "Python headers")
     _install(session, native=True)
     session.run("python", *FUZZ, *session.posargs)
 
@@ -146,7 +151,7 @@ def fuzz(session: nox.Session) -> None:
 @nox.session(python=PYTHON, default=False)
 def soak(session: nox.Session) -> None:
     """Look for leaks in the backend in C over many steps: -- --steps N. Let all allocations fail."""
-    _need_compiler(session)
+    _need(session, "C compiler", "Python headers")
     _install(session, native=True)
     for package in NATIVE:
         session.run("python", f"{package}/tests/soak.py", *session.posargs)
@@ -179,7 +184,7 @@ CHECKED = [f"python{v}-dbg" for v in SUPPORTED if shutil.which(f"python{v}-dbg")
 @nox.session(python=CHECKED[-1] if CHECKED else PYTHON)
 def assertions(session: nox.Session) -> None:
     """Run the C engine's tests and the shared suite with assertions on, on a debug Python if any."""
-    _need_compiler(session)
+    _need(session, "C compiler", "Python headers")
     _install_native(session, "-O0 -g", "-Csetup-args=-Dbuildtype=debug")
     _run_native(session)
 
@@ -224,9 +229,12 @@ def lint(session: nox.Session) -> None:
 @nox.session(python=PYTHON)
 def types(session: nox.Session) -> None:
     """Type-check the packages, strictly."""
-    _install(session, "mypy>=1.18", native=COMPILER is not None)
+    _install(session, "mypy>=1.18", native=COMPILER)
     for package in PACKAGES:
         session.run("mypy", f"{package}/src")
+    if COMPILER:
+        with session.chdir(session.create_tmp()):  # where the installed package is found
+            session.run("python", "-m", "mypy.stubtest", "--concise", "rustygrad_c._engine")
 
 
 @nox.session(python=PYTHON)
@@ -254,12 +262,16 @@ def build(session: nox.Session) -> None:
     target = Path(session.create_tmp()) / "dist"
     shutil.rmtree(target, ignore_errors=True)
     for package in PACKAGES:
+        kinds = []
         if package in NATIVE and COMPILER is None:
             session.warn(f"no C compiler here: {package.name} is not built")
             continue
+        if package in NATIVE and not _is_clone():
+            session.warn(f"this is no git clone: no sdist of {package.name}, meson makes it of one")
+            kinds = ["--wheel"]
         session.run(
-            "python", "-m", "build", "--no-isolation", "--outdir", str(target), str(package),
-            silent=True,
+            "python", "-m", "build", "--no-isolation", "--outdir", str(target), *kinds,
+            str(package), silent=True,
         )  # fmt: skip
     artefacts = sorted(map(str, target.iterdir()))
     session.run("twine", "check", "--strict", *artefacts)
@@ -267,6 +279,22 @@ def build(session: nox.Session) -> None:
     session.run("python", "tools/check_artefacts.py", *artefacts)
     empty = Path(session.create_tmp()) / "empty"
     session.run("python", "tools/use_wheels.py", str(empty), *wheels)
+    for package in NATIVE:
+        session.run("python", "tools/check_no_compiler.py", str(package))
+
+
+def _is_clone() -> bool:
+    command = ["git", "-C", str(ROOT), "rev-parse"]
+    return (
+        bool(shutil.which("git")) and subprocess.run(command, capture_output=True).returncode == 0
+    )
+
+
+@nox.session(python=PYTHON)
+def platforms(session: nox.Session) -> None:
+    """Check that the wheels that cibuildwheel is configured to make are those of the documentation."""
+    session.install("cibuildwheel>=3.2")
+    session.run("python", "tools/check_platforms.py")
 
 
 @nox.session(python=PYTHON)
@@ -280,5 +308,5 @@ def versions(session: nox.Session) -> None:
 @nox.session(python=PYTHON, default=False)
 def bench(session: nox.Session) -> None:
     """Measure, in one run beside the peers."""
-    _install(session, "micrograd==0.1.0", native=COMPILER is not None)
+    _install(session, "micrograd==0.1.0", native=COMPILER)
     session.run("python", "benchmarks/run.py", *session.posargs)

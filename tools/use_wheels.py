@@ -35,6 +35,11 @@ core = next(wheel for wheel in wheels if "rustygrad_core" in wheel)
 quiet = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
 run(python, *quiet, core)  # core alone first: it needs pluggy and nothing else
 run(python, "-W", "error", "-c", "import rustygrad; print(rustygrad.MLP(2, [2, 1])([1.0, 2.0]))")
+asked = subprocess.run(
+    [python, "-c", "import rustygrad; rustygrad.get_backend('c')"],
+    capture_output=True, text=True, cwd=folder, env=environment,
+)  # fmt: skip
+assert asked.stderr.endswith("Install it with: pip install rustygrad-c\n"), asked.stderr
 listed = subprocess.check_output([python, "-m", "pip", "list", "--format=freeze"], text=True)
 extra = {line.partition("==")[0] for line in listed.split()} - {"pip", "setuptools"}
 assert extra == {"rustygrad-core", "pluggy"}, extra
@@ -43,4 +48,5 @@ run(python, *quiet, *others, f"{core}[cli]")
 run(python, "-W", "error", "-c", PROGRAM)
 run(python, "-W", "error", "-m", "rustygrad", "backends")
 run(python, "-W", "error", "-m", "rustygrad", "train", "--steps", "2")
-run(python, "-W", "error", "-m", "rustygrad", "conformance", "python", "-x", "-q")
+for backend in ["python", *["c"] * any("rustygrad_c-" in wheel for wheel in wheels)]:
+    run(python, "-W", "error", "-m", "rustygrad", "conformance", backend, "-x", "-q")

@@ -58,7 +58,7 @@ IN_C = [
     "engine.opaque(pull, (a, 2.0, b), 1.0)", "engine.make_opaque(n, pull, None)",
     "engine.make_opaque(n, pull, [a, b, a])", "engine.rebuild(Value, 2, (a, b), 0, 0, None, 0)",
     "engine.rebuild(Named, 18, (a, b, n), 0, 0, None, 0)",
-    "engine.rebuild(Value, 1, (a,), 0, 0, pull, 0)", "engine.rebuild(Value, 0, (), 0, 0, 1, 0)",
+    "engine.rebuild(Value, 1, (a,), 0, 0, pull, 0)", "engine.rebuild(Value, 0, (), 0, 0, 'input', 0)",
     "engine.stack([(2, spare, rows['relu'], 0, [0, 0])], [spare], [0], PLAIN)",
     "stack([a, 2.0])", "stack((0.5, 1.0))", "folded[0]._prev", "folded[1].backward()",
     "(folded[0] + folded[1]).backward()", "engine.columns(folded)", "folded[0]._op",
@@ -69,8 +69,8 @@ IN_C = [
     "Value(1.5)", "Value(1.5, label='label')", "Value(1.5, _op='origin')", "Named(1.5)",
     "n.__init__(2.0)", "n.backward()", "n.backward(grad=2.0)", "wide.backward()", "n._backward()",
     "n._hand_down()", "a.data", "a.grad", "n._prev", "n._op", "o._op", "a._op", "a._role",
-    "o._pull", "n._code", "n._scope", "p._attribute", "n._backward", "w._backward", "a.__dict__",
-    "a._free", "a.label", "a.data = 3.0", "a.grad = None", "a._role = 'parameter'",
+    "o._attribute", "n._rule", "n._scope", "p._attribute", "n._backward", "w._backward", "a.__dict__",
+    "a.label", "a.data = 3.0", "a.grad = None", "a._role = 'parameter'",
     "a.label = 'x'", "a.best = holding", "a.f = closure", "named.slot = n", "named.other = closure",
     "a.__dict__ = {'n': n}", "del named.label_of_its_own", "repr(n)", "n.__format__('.3f')",
     "str(n)", "hash(n)",
@@ -79,7 +79,7 @@ IN_C = [
 #: SystemError, and a debug build of CPython dies of it.
 RAISING = [
     "a.missing", "del a.data", "a._role = 'x'", "pow(a, 2, 3)", "n.backward(1, 2)",
-    "engine.rebuild(Value, 0, (), 0, 0, 9, 0)", "engine.columns([None])",
+    "engine.rebuild(Value, 0, (), 0, 0, 'x', 0)", "engine.columns([None])",
     "engine.apply(rows['add'], (a,))", "engine.apply(rows['sum'], ())",
 ]  # fmt: skip
 #: What it asks Python for. CPython itself loses objects there, so less is asked; and from
@@ -127,7 +127,7 @@ def scope():
         "a": a, "b": b, "n": a * b + b, "p": a**3, "o": BLEND(a, b), "w": wrapped * a,
         "wide": rustygrad.sum([a, b, a * b, named]), "named": named, "text": TEXT,
         "Value": Value, "Named": Named, "third": Fraction(1, 3), "BLEND": BLEND,
-        "pull": wrapped._pull, "holding": [a, {"k": (b,)}], "closure": lambda: wrapped,
+        "pull": wrapped._attribute, "holding": [a, {"k": (b,)}], "closure": lambda: wrapped,
         "rows": rustygrad.ops.OPS, "weights": weights, "spare": spare, "stack": stack,
         "folded": stack([a, 2.0]), "velocity": array("d", [0.5] * 6), "PLAIN": PLAIN,
         "square": array("d", [0.5] * 6),

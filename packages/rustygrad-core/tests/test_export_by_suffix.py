@@ -59,3 +59,33 @@ def test_an_unknown_suffix_is_refused():
     assert str(caught.value) == (
         "get_exporter('tex'): no such exporter. Installed: 'txt'. Did you mean 'txt'?"
     )
+
+
+class LabelsExporter:
+    name = "txt"
+
+    def export(self, graph, stream):
+        stream.write(" ".join(graph.labels.values()).encode())
+
+
+@pytest.fixture
+def _labels(nothing_selected):
+    plugin = nothing_selected.plugins[0]
+    nothing_selected.offers.append(Offer("exporter", "txt", plugin, LabelsExporter, None))
+
+
+@pytest.mark.usefixtures("_labels")
+def test_names_reach_the_graph_that_is_exported(tmp_path):
+    x = Value(1.0)
+    y = x * 2
+    assert export(y, tmp_path / "g.txt", names=locals()).read_text() == "x y"
+
+
+@pytest.mark.usefixtures("_labels")
+def test_names_for_a_graph_are_refused(tmp_path):
+    with pytest.raises(ArgumentError) as caught:
+        export(Graph.capture(Value(1.0)), tmp_path / "g.txt", names={})
+    assert str(caught.value) == (
+        "a Graph has its names: give them to Graph.capture(..., names=...)"
+    )
+    assert list(tmp_path.iterdir()) == []

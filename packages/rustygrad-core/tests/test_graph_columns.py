@@ -426,8 +426,8 @@ def test_evaluate_refuses_opaque_nodes():
     with pytest.raises(GraphError) as caught:
         Graph.capture(Value(1.0, (Value(2.0),), "mine")).evaluate()
     assert str(caught.value) == (
-        "cannot evaluate the opaque node %1 'mine': it was built by hand "
-        "or by custom(), and only its own Python code knows what it does"
+        "cannot evaluate the opaque node %1 'mine': it was built by hand, "
+        "by custom(), fold() or collapse(), and no operation of the table says what it computes"
     )
 
 

@@ -227,8 +227,8 @@ def test_an_opaque_node_on_the_way_is_refused():
     with pytest.raises(GraphError) as caught:
         Graph.capture(Value(1.0, (a,), "mine") * 2).differentiate([0])
     assert str(caught.value) == (
-        "cannot differentiate the opaque node %1 'mine': it was built by hand "
-        "or by custom(), and only its own Python code knows what it does"
+        "cannot differentiate the opaque node %1 'mine': it was built by hand, "
+        "by custom(), fold() or collapse(), and no operation of the table says what it computes"
     )
 
 

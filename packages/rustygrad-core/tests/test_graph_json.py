@@ -40,7 +40,8 @@ def test_json_holds_names_and_paths_and_no_numbers_of_one_process():
         "role": ["parameter", "parameter", "input", ""],
         "scope": ["", "", "", "neurons.0"],
         "labels": {"2": "x"},
-        "names": {},
+        "names": {"0": "neurons.0.b", "1": "neurons.0.w.0"},
+        "repeats": {},
         "outputs": [3],
     }
 
@@ -57,6 +58,13 @@ MISSING = object()
         ("labels", [], "its 'labels' is a list"),
         ("labels", {"9": "x"}, "labelled node %9 is not one of the 3 nodes"),
         ("labels", {"1": None}, "its 'labels' have None for '1', not text for an index"),
+        ("repeats", {"9": [2]}, "repeated node %9 is not one of the 3 nodes"),
+        ("repeats", {"1": 2}, "its 'repeats' have 2 for '1', not a list of counts for an index"),
+        (
+            "repeats",
+            {"1": [0]},
+            "its 'repeats' have [0] for '1', not a list of counts for an index",
+        ),
         ("names", {"one": "x"}, "its 'names' have 'x' for 'one', not text for an index"),
         ("op", "leaf", "its 'op' is 'leaf'"),
         ("op", ["leaf", "leaf", "magic"], "node %2: there is no operation 'magic'"),
@@ -150,3 +158,10 @@ def test_a_file_that_is_no_text_is_refused(tmp_path):
 def test_a_missing_file_is_an_os_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         Graph.load(tmp_path / "none.json")
+
+
+def test_a_graph_that_was_saved_before_there_were_repeats_is_read():
+    graph = Graph.capture(Value(1.0) * 2)
+    record = graph.to_json()
+    del record["repeats"]
+    assert Graph.from_json(record) == graph

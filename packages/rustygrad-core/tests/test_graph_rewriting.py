@@ -5,7 +5,9 @@ import random
 import pytest
 import rustygrad
 from rustygrad import MLP, Graph, Value
+from rustygrad.building import Builder
 from rustygrad.errors import GraphError
+from rustygrad.modes import scope_id
 
 
 def network():
@@ -70,6 +72,120 @@ def test_a_slice_of_a_label_is_refused():
 def test_a_slice_of_a_stranger_is_refused():
     with pytest.raises(GraphError, match="node %99 is not one of"):
         network().slice(99)
+
+
+# --- slice by depth ---
+
+
+def staircase():
+    """f = tanh(a * b + c), and what else is made of a * b."""
+    a, b, c = (Value(x, label=name) for x, name in ((0.5, "a"), (-2.0, "b"), (0.25, "c")))
+    product = a * b
+    product.label = "product"
+    f = (product + c).tanh()
+    f.label = "f"
+    g = product.exp() - a
+    g.label = "g"
+    f.backward()
+    return Graph.capture(f, g)
+
+
+def lines(graph):
+    return [(n.title, n.symbol or n.role, [x.title or x.symbol for x in n.operands]) for n in graph]
+
+
+def test_a_slice_by_depth_ends_in_inputs_that_were_cut_off():
+    graph = staircase()
+    part = graph.slice(graph.find("f"), depth=2).verify()
+    assert lines(part) == [
+        ("product", "input", []),
+        ("c", "input", []),
+        ("", "+", ["product", "c"]),
+        ("f", "tanh", ["+"]),
+    ]
+    assert [n.is_cut for n in part] == [True, False, False, False]
+
+
+def test_what_is_cut_off_keeps_its_numbers_and_says_what_it_was():
+    graph = staircase()
+    cut = graph.slice(graph.find("f"), depth=1)[0]
+    inner = graph.find("f").operands[0]
+    assert (cut.data, cut.grad) == (inner.data, inner.grad)
+    assert (cut.title, cut.role) == ("… +", "input")
+    assert str(cut).endswith("# … +>")
+
+
+def test_a_slice_by_depth_takes_the_shortest_way():
+    a = Value(2.0, label="a")
+    inner = a * 3
+    graph = Graph.capture(inner.exp().exp() + inner)
+    assert graph.slice(graph.outputs[0], depth=2).find("a")
+
+
+def test_a_slice_to_no_depth_is_the_node_alone():
+    graph = staircase()
+    (alone,) = graph.slice(graph.find("f"), depth=0)
+    assert (alone.title, alone.is_cut, alone.data) == ("f", True, graph.find("f").data)
+    (leaf,) = graph.slice(graph.find("a"), depth=0)
+    assert not leaf.is_cut
+
+
+def test_a_slice_deeper_than_the_graph_is_all_of_it():
+    graph = staircase()
+    assert graph.slice(*graph.outputs, depth=100) == graph
+
+
+def test_a_slice_computes_from_where_it_was_cut_off():
+    graph = staircase()
+    part = graph.slice(graph.find("f"), depth=2)
+    assert part.evaluate({part.find("product"): 0.0})[part.outputs[0]] == Value(0.25).tanh().data
+
+
+def test_a_slice_has_the_users_of_a_node_with_what_else_they_are_made_of():
+    graph = staircase()
+    part = graph.slice(graph.find("product"), depth=0, users=1).verify()
+    assert lines(part) == [
+        ("product", "input", []),
+        ("c", "input", []),
+        ("", "+", ["product", "c"]),
+        ("", "exp", ["product"]),
+    ]
+    assert [part[i].title for i in part.outputs] == ["product"]
+
+
+def test_a_slice_has_all_that_is_made_of_a_node():
+    graph = staircase()
+    part = graph.slice(graph.find("c"), depth=0, users=None)
+    assert [n.title or n.symbol for n in part] == ["product", "c", "+", "f"]
+    assert part.find("product").is_cut
+
+
+def test_a_slice_goes_both_ways():
+    graph = staircase()
+    part = graph.slice(graph.find("product"), users=None)
+    assert part.slice(part.find("f"), part.find("g")) == graph
+
+
+def test_a_node_that_is_a_user_of_another_one_keeps_its_operation():
+    graph = staircase()
+    part = graph.slice(graph.find("product"), graph.find("f"), depth=0, users=None)
+    assert part.find("f").symbol == "tanh"
+
+
+@pytest.mark.parametrize("keyword", ["depth", "users"])
+@pytest.mark.parametrize("steps", [-1, 1.5, "all"])
+def test_a_slice_by_half_a_step_is_refused(keyword, steps):
+    with pytest.raises(GraphError) as caught:
+        network().slice(0, **{keyword: steps})
+    assert str(caught.value) == (
+        f"{keyword} is a number of steps from 0 up, or None for all, not {steps!r}"
+    )
+
+
+def test_a_slice_of_a_fold_names_the_module_that_was_cut_off():
+    folded = network().fold()
+    last = folded.slice(folded.find("loss"), depth=2)
+    assert [n.title for n in last if n.is_cut] == ["… layers.2.neurons.0"]
 
 
 # --- fold ---
@@ -200,6 +316,54 @@ def test_folding_a_chain_of_results_walks_each_link_once(monkeypatch):
     assert len(walked) < 5 * len(graph)
 
 
+class Running(rustygrad.Module):
+    """The results of a running total, which nobody outside sees."""
+
+    def forward(self, xs):
+        total, results = xs[0], []
+        for x in xs[1:]:
+            total = total + x
+            results.append(total.exp())
+        return results
+
+
+class Runner(rustygrad.Module):
+    def __init__(self):
+        self.running = Running()
+
+    def forward(self, xs):
+        return self.running(xs)
+
+
+def test_what_few_inputs_reach_several_results_by_stays_inside():
+    xs = [Value(0.1, label=f"x{i}") for i in range(4)]
+    folded = Graph.capture(*Runner()(xs)).fold()
+    assert [[x.label for x in n.operands] for n in folded if n.symbol == "running"] == [
+        ["x0", "x1"], ["x0", "x1", "x2"], ["x0", "x1", "x2", "x3"],
+    ]  # fmt: skip
+
+
+def test_what_many_inputs_reach_several_results_by_is_a_node_of_the_module():
+    xs = [Value(0.0, label=f"x{i}") for i in range(40)]
+    folded = Graph.capture(*Runner()(xs)).fold().verify()
+    inside = [n for n in folded if n.symbol == "running" and n.index not in folded.outputs]
+    assert [len(n.operands) for n in inside] == [17, 17]
+
+
+def test_folding_results_of_one_long_chain_makes_few_edges():
+    count = 2000
+    folded = Graph.capture(*Runner()([Value(0.0) for _ in range(count)])).fold()
+    assert len(folded.operands) < 20 * count
+
+
+def test_a_node_inside_a_module_that_nothing_uses_is_not_shown():
+    builder = Builder()
+    x = builder.leaf(1.0, "input")
+    builder.scope = scope_id("module")
+    rustygrad.ops.EXP(x)
+    assert len(builder.build([x.index]).fold()) == 1
+
+
 # --- immutable ---
 
 
@@ -209,7 +373,7 @@ def test_a_column_cannot_be_changed(column):
         getattr(network(), column)[0] = 1
 
 
-@pytest.mark.parametrize("column", ["labels", "names"])
+@pytest.mark.parametrize("column", ["labels", "names", "repeats"])
 def test_a_table_cannot_be_changed(column):
     with pytest.raises(TypeError, match="does not support item assignment"):
         getattr(network(), column)[0] = "x"

@@ -12,35 +12,123 @@
 
 typedef struct {
     Node *node;
-    uint32_t next;
+    uint32_t next; /* of its operands */
+    uint32_t from; /* the first pair of a chain that the order does not hold yet */
 } Frame;
 
 static int
-grow(void **items, Py_ssize_t *room, size_t size)
+grow(void *items, Py_ssize_t *room, size_t size)
 {
     Py_ssize_t wanted = *room ? *room * 2 : 256;
-    void *larger = PyMem_Realloc(*items, wanted * size);
+    void *larger = PyMem_Realloc(*(void **)items, wanted * size);
     if (larger == NULL) {
         PyErr_NoMemory();
         return -1;
     }
-    *items = larger;
+    *(void **)items = larger;
     *room = wanted;
     return 0;
 }
 
-/* A node is seen for the first time in a traversal that prepares a sweep. */
-static inline void
-reset(Order *order, Node *node, uint64_t mark)
+static inline int
+is_segment(Node *entry)
 {
+    return (uintptr_t)entry & 1;
+}
+
+static inline Segment *
+segment_of(Order *order, Node *entry)
+{
+    return order->segments + ((uintptr_t)entry >> 1);
+}
+
+void
+order_free(Order *order)
+{
+    PyMem_Free(order->nodes);
+    PyMem_Free(order->segments);
+    order->nodes = NULL;
+    order->segments = NULL;
+}
+
+/* Append a node, or of a chain the pairs in a range. */
+static inline int
+append(Order *order, Node *node, uint32_t from, uint32_t to)
+{
+    if (order->count == order->room && grow(&order->nodes, &order->room, sizeof(Node *)) < 0) {
+        return -1;
+    }
+    order->opaque |= node->op == OP_opaque;
+    order->folded |= node->flags & FOLDED;
+    if (node->op == OP_chain && (from > 0 || to < node->count)) {
+        if (order->segment_count == order->segment_room &&
+            grow(&order->segments, &order->segment_room, sizeof(Segment)) < 0) {
+            return -1;
+        }
+        order->segments[order->segment_count] = (Segment){node, from, to};
+        node = (Node *)(uintptr_t)(2 * order->segment_count++ + 1);
+    }
+    order->nodes[order->count++] = node;
+    return 0;
+}
+
+/* A traversal sees a node for the first time. Without leaves it prepares a sweep. */
+static inline void
+meet(Order *order, Node *node, uint64_t mark, int leaves)
+{
+    node->mark = mark;
+    if (leaves) {
+        return;
+    }
     if (node->count > 0) { /* a leaf keeps its gradient, with a closure too */
         node->grad = 0.0;
     }
-    else if (node->flags & FOLDED) {
+    else if (node->op == OP_layers) {
         node->grad = 0.0;
-        folded_reset(node, mark);
-        order->stale |= folded_is_stale(node);
+        layers_reset(node, mark);
+        order->stale |= layers_are_stale(node);
     }
+}
+
+/* Whether an operand has to be listed before its node. */
+static inline int
+is_below(Node *node, Node *x, uint64_t mark, int leaves)
+{
+    if (!leaves && x->op == OP_leaf) {
+        if (x->flags & OWNED) {
+            node->flags |= TOUCHES;
+        }
+        return 0;
+    }
+    return x->mark != mark;
+}
+
+/* The next operand that has to be listed before the node; NULL if all have been. */
+static inline Node *
+next_below(Node *node, uint32_t *next, uint64_t mark, int leaves)
+{
+    uint32_t count = node->count, i = *next;
+    Node **operands = node_operands(node);
+    if (node->op == OP_chain) {
+        for (; i < 2 * count + 1; i++) {
+            Node *x = chain_operand(node, i);
+            if (is_below(node, x, mark, leaves)) {
+                *next = i + 1;
+                return x;
+            }
+        }
+        return NULL;
+    }
+    if (node->op == OP_layers) {
+        operands = layers_inputs(node, &count);
+    }
+    for (; i < count; i++) {
+        if (is_below(node, operands[i], mark, leaves)) {
+            *next = i + 1;
+            return operands[i];
+        }
+    }
+    return NULL;
 }
 
 /* One traversal. */
@@ -50,70 +138,49 @@ list_nodes(State *state, Order *order, PyObject *const *roots, Py_ssize_t count,
     Frame *stack = NULL;
     Py_ssize_t depth = 0, room = 0;
     uint64_t mark = ++state->traversals;
-    *order = (Order){NULL, 0, 0, 0, 0, 0};
+    *order = (Order){NULL, 0, 0, NULL, 0, 0, 0, 0, 0};
     for (Py_ssize_t r = 0; r < count; r++) {
         Node *node = (Node *)roots[r];
-        uint32_t next = 0;
+        uint32_t next = 0, from = 0;
         if (node->mark == mark) {
             continue;
         }
-        node->mark = mark;
-        if (!leaves) {
-            reset(order, node, mark);
-        }
+        meet(order, node, mark, leaves);
         for (;;) {
-            uint32_t operand_count = node->count;
-            Node **operands = node_operands(node);
-            Node *below = NULL;
-            if (node->flags & FOLDED) {
-                operands = folded_inputs(node, &operand_count);
-            }
-            while (next < operand_count) {
-                Node *x = operands[next++];
-                if (!leaves && x->op == OP_leaf) {
-                    if (x->flags & OWNED) {
-                        node->flags |= TOUCHES;
-                    }
-                    continue;
-                }
-                if (x->mark != mark) {
-                    below = x;
-                    break;
-                }
-            }
+            Node *below = next_below(node, &next, mark, leaves);
             if (below != NULL) {
-                if (depth == room && grow((void **)&stack, &room, sizeof(Frame)) < 0) {
+                if (node->op == OP_chain && next > 3 && (next - 2) / 2 > from) {
+                    /* the pairs up to here come before what is below */
+                    if (append(order, node, from, (next - 2) / 2) < 0) {
+                        goto fail;
+                    }
+                    from = (next - 2) / 2;
+                }
+                if (depth == room && grow(&stack, &room, sizeof(Frame)) < 0) {
                     goto fail;
                 }
-                stack[depth++] = (Frame){node, next};
+                stack[depth++] = (Frame){node, next, from};
                 node = below;
-                next = 0;
-                node->mark = mark;
-                if (!leaves) {
-                    reset(order, node, mark);
-                }
+                next = from = 0;
+                meet(order, node, mark, leaves);
                 continue;
             }
-            if (order->count == order->room &&
-                grow((void **)&order->nodes, &order->room, sizeof(Node *)) < 0) {
+            if (append(order, node, from, node->count) < 0) {
                 goto fail;
             }
-            order->nodes[order->count++] = node;
-            order->opaque |= node->op == OP_opaque;
-            order->folded |= node->op == OP_folded;
             if (depth == 0) {
                 break;
             }
             node = stack[--depth].node;
             next = stack[depth].next;
+            from = stack[depth].from;
         }
     }
     PyMem_Free(stack);
     return 0;
 fail:
     PyMem_Free(stack);
-    PyMem_Free(order->nodes);
-    order->nodes = NULL;
+    order_free(order);
     return -1;
 }
 
@@ -127,10 +194,10 @@ order_of(State *state, Order *order, PyObject *const *roots, Py_ssize_t count, i
     int status = list_nodes(state, order, roots, count, leaves);
     while (status == 0 && order->folded && (looked_at || order->opaque || order->stale)) {
         for (Py_ssize_t i = 0; i < order->count && status == 0; i++) {
-            status = folded_write_out(state, order->nodes[i]);
+            Node *entry = order->nodes[i];
+            status = node_write_out(state, is_segment(entry) ? segment_of(order, entry)->chain : entry);
         }
-        PyMem_Free(order->nodes);
-        order->nodes = NULL;
+        order_free(order);
         if (status == 0) {
             status = list_nodes(state, order, roots, count, leaves);
         }
@@ -164,22 +231,33 @@ sweep_calling(State *state, Order *order, int check)
     return 0;
 }
 
+/* Sweep without Python. */
 static int
 sweep(State *state, Order *order)
 {
     int status = 0;
     for (Py_ssize_t i = order->count; i-- > 0 && status == 0;) {
         Node *node = order->nodes[i];
+        uint32_t from = 0, to = UINT32_MAX;
         if (i >= 8) {
             PREFETCH(order->nodes[i - 8]);
         }
-        if (node->op == OP_folded) {
-            folded_hand_down(state, node);
+        if (is_segment(node)) {
+            Segment *segment = segment_of(order, node);
+            node = segment->chain;
+            from = segment->from;
+            to = segment->to;
+        }
+        if (node->flags & TOUCHES) {
+            blocks_close(state);
+        }
+        if (node->op == OP_layers) {
+            layers_hand_down(state, node);
+        }
+        else if (node->op == OP_chain) {
+            chain_hand_down(node, from, Py_MIN(to, node->count));
         }
         else {
-            if (node->flags & TOUCHES) {
-                blocks_close(state);
-            }
             op_hand_down(node);
         }
         if (i % SIGNALS_EVERY == SIGNALS_EVERY - 1) {
@@ -221,7 +299,7 @@ value_backward(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject
                                        : sweep(state, &order);
     }
     walk_ends(state);
-    PyMem_Free(order.nodes);
+    order_free(&order);
     if (status < 0) {
         return NULL;
     }
@@ -233,8 +311,15 @@ PyObject *
 value_hand_down(PyObject *self, PyObject *unused)
 {
     Node *node = (Node *)self;
-    if (folded_write_out(state_of(self), node) < 0) {
+    State *state = state_of(self);
+    if (node_write_out(state, node) < 0) {
         return NULL;
+    }
+    for (uint32_t i = 0; i < node->count; i++) { /* no sweep follows: their parts keep what they have */
+        Node *x = node_operands(node)[i];
+        if (x->op == OP_chain && node_write_out(state, x) < 0) {
+            return NULL;
+        }
     }
     if (node->op == OP_opaque) {
         return PyObject_CallMethod(node->pull, "pull", "O", node);

@@ -11,21 +11,16 @@ column(Py_ssize_t count, size_t size)
     return PyBytes_FromStringAndSize(NULL, count * (Py_ssize_t)size);
 }
 
-/* The label that a node was given, a new reference; NULL without an error set: none. */
-static PyObject *
-label_of(Node *node)
+/* Keep what a node is called, a new reference or NULL, where it is a text; -1 on error. */
+static int
+take_text(PyObject *text, PyObject *texts, PyObject *index)
 {
-    PyObject *label = NULL;
-    if (!IS_EXACT(node)) { /* its class may have one */
-        label = PyObject_GetAttrString((PyObject *)node, "label");
+    int status = PyErr_Occurred() ? -1 : 0;
+    if (text != NULL && PyUnicode_Check(text) && PyUnicode_GET_LENGTH(text)) {
+        status = PyDict_SetItem(texts, index, text);
     }
-    else if (node->dict != NULL) {
-        label = dict_find(node->dict, "label");
-    }
-    if (label != NULL && !(PyUnicode_Check(label) && PyUnicode_GET_LENGTH(label))) {
-        Py_CLEAR(label);
-    }
-    return label;
+    Py_XDECREF(text);
+    return status;
 }
 
 /* columns(roots) -> (columns, labels, names, outputs, nodes or None)
@@ -39,7 +34,7 @@ engine_columns(PyObject *module, PyObject *args)
     State *state = PyModule_GetState(module);
     PyObject *roots, *result = NULL, *labels = NULL, *names = NULL, *outputs = NULL, *list = NULL;
     PyObject *columns[COLUMNS] = {NULL};
-    Order order = {NULL, 0, 0, 0, 0, 0};
+    Order order = {0};
     int with_nodes = 0;
     if (!PyArg_ParseTuple(args, "O|p:columns", &roots, &with_nodes)) {
         return NULL;
@@ -123,17 +118,22 @@ engine_columns(PyObject *module, PyObject *args)
         if (IS_EXACT(node) && node->dict == NULL && node->op != OP_opaque) {
             continue;
         }
-        PyObject *index = PyLong_FromSsize_t(i), *label = label_of(node), *name = NULL;
-        int status = index == NULL || PyErr_Occurred() ? -1 : 0;
-        if (status == 0 && label != NULL) {
-            status = PyDict_SetItem(labels, index, label);
+        PyObject *index = PyLong_FromSsize_t(i), *name = NULL;
+        int status = index == NULL ? -1 : 0;
+        if (status == 0 && !IS_EXACT(node)) { /* its class may have a label */
+            status = take_text(PyObject_GetAttrString((PyObject *)node, "label"), labels, index);
+        }
+        else if (status == 0 && node->dict != NULL) {
+            status = take_text(dict_find(node->dict, "label"), labels, index);
+        }
+        if (status == 0 && node->dict != NULL && node->op == OP_leaf) {
+            status = take_text(dict_find(node->dict, "_path"), names, index);
         }
         if (status == 0 && node->op == OP_opaque) {
             name = PyObject_GetAttrString(node->pull, "name");
             status = name == NULL ? -1 : PyDict_SetItem(names, index, name);
         }
         Py_XDECREF(index);
-        Py_XDECREF(label);
         Py_XDECREF(name);
         if (status < 0) {
             goto done;
@@ -150,13 +150,13 @@ done:
     Py_XDECREF(names);
     Py_XDECREF(outputs);
     Py_XDECREF(list);
-    PyMem_Free(order.nodes);
+    order_free(&order);
     walk_ends(state);
     Py_DECREF(roots);
     return result;
 }
 
-/* rebuild_node(cls, op, operands, data, grad, attribute or role or pull, scope): one node. */
+/* rebuild(cls, code, operands, data, grad, attribute or role or pull, scope): one node. */
 PyObject *
 engine_rebuild(PyObject *module, PyObject *args)
 {
@@ -191,15 +191,7 @@ engine_rebuild(PyObject *module, PyObject *args)
         }
     }
     if (op == OP_leaf) {
-        long role = PyLong_AsLong(extra);
-        if (role < ROLE_INPUT || role > ROLE_PARAMETER) {
-            if (!PyErr_Occurred()) {
-                PyErr_SetString(PyExc_ValueError, "not the record of a node");
-            }
-            Py_DECREF(node);
-            return NULL;
-        }
-        node->role = (uint8_t)role;
+        PyObject_SetAttrString((PyObject *)node, "_role", extra);
     }
     else {
         Py_ssize_t arity = state->arity[op];

@@ -10,6 +10,7 @@
  *   value.c     the type Value: operators, methods, attributes
  *   backward.c  the traversal and the sweep
  *   columns.c   capture and rebuilding, in columns
+ *   chain.c     sums of products, folded
  *   block.c     the parameters of a layer, side by side
  *   layers.c    a stack of layers in one call, its results folded
  *   steps.c     the optimisers' steps
@@ -33,7 +34,9 @@ enum {
     OP_TABLE(X)
 #undef X
     OP_COUNT,
-    OP_folded = OP_COUNT /* a result of a stack of layers; written out before anyone looks */
+    /* Folded nodes stand for several, which are written out before anyone looks: */
+    OP_layers = OP_COUNT, /* a result of a stack of layers */
+    OP_chain,             /* a sum of products */
 };
 
 enum { ROLE_NONE, ROLE_INPUT, ROLE_CONSTANT, ROLE_PARAMETER };
@@ -42,7 +45,7 @@ enum {
     BLOCK = 1,    /* the operands are in memory of their own */
     TRACKED = 2,  /* the collector looks at it */
     REACHED = 4,  /* ... and at all that is below it */
-    FOLDED = 8,   /* a result of a stack of layers, with a record in place of operands */
+    FOLDED = 8,   /* its operation is one of the folded ones */
     FIRST = 16,   /* the first result of its record in the order of this traversal */
     OWNED = 32,   /* a leaf in a Block */
     TOUCHES = 64, /* has an operand that is in a Block */
@@ -60,6 +63,13 @@ typedef struct Block Block;
 typedef struct Stack Stack;
 typedef struct Record Record;
 
+/* A product in a chain. */
+typedef struct {
+    struct Node *w, *x;
+    double product; /* its data */
+    double sum;     /* that of the total after it; of the last one it is in the node */
+} Pair;
+
 typedef struct Node {
     PyObject_HEAD
     double data;
@@ -70,15 +80,19 @@ typedef struct Node {
     uint8_t op;
     uint8_t flags;
     uint8_t role; /* of a leaf */
-    uint32_t count; /* of operands */
+    uint32_t count; /* of operands; of a chain, of pairs */
     uint64_t scope : 24;
     uint64_t mark : 40; /* the traversal that has seen it last */
     union {
         struct Node *pair[2];
         Block *owner; /* of a leaf in a block */
-        struct {      /* of a folded result */
+        struct {      /* of a result of layers */
             Record *record;
             uint64_t position;
+        };
+        struct {      /* of a chain */
+            struct Node *start;
+            Pair *pairs;
         };
         struct {
             union {
@@ -111,6 +125,7 @@ struct Block {
     Block *next_open;
 };
 
+#define LONGEST_CHAIN (1 << 16) /* so that a sweep looks at signals often enough */
 #ifndef FREE_LIST_LIMIT /* 0 shows a memory checker each node as a block of its own */
 #define FREE_LIST_LIMIT (1 << 20)
 #endif
@@ -142,11 +157,13 @@ extern PyType_Spec value_spec, block_spec, stack_spec, record_spec;
 
 /* node.c */
 void value_dealloc(PyObject *self);
-Node *node_new(State *state, int op, double data);
+Node *node_allocate(State *state);
+void node_recycle(State *state, Node *node);
+Node *node_finish_in_mode(State *state, Node *node);
 Node *node_of_type(State *state, PyTypeObject *type);
-Node *node_finish(State *state, Node *node);
 void node_track(PyObject *node);
 int node_track_reachable(State *state, PyObject *holder, PyObject *stored);
+int node_write_out(State *state, Node *node);
 int node_visit_operands(Node *node, visitproc visit, void *arg);
 int node_keep_operands(State *state, Node *node);
 void node_drop_operands(Node *node);
@@ -177,13 +194,22 @@ int as_double(State *state, PyObject *x, double *number);
 /* backward.c */
 PyObject *value_backward(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names);
 PyObject *value_hand_down(PyObject *self, PyObject *unused);
+/* A part of a chain, where the order does not hold it in one piece. */
 typedef struct {
-    Node **nodes;
+    Node *chain;
+    uint32_t from, to; /* its pairs */
+} Segment;
+
+typedef struct {
+    Node **nodes; /* or, with the lowest bit set, the position of a segment, times two */
     Py_ssize_t count, room;
+    Segment *segments;
+    Py_ssize_t segment_count, segment_room;
     int opaque; /* whether there are opaque nodes among them */
     int folded; /* whether there are folded ones */
     int stale;  /* whether folded ones must be written out */
 } Order;
+void order_free(Order *order);
 int order_of(State *, Order *order, PyObject *const *roots, Py_ssize_t count, int leaves,
              int looked_at);
 
@@ -194,15 +220,22 @@ void block_refresh(Block *block);
 void block_open(State *state, Block *block);
 void blocks_close(State *state);
 
+/* chain.c */
+void chain_absorb(State *state, Node *sum);
+void chain_release(Node *node);
+int chain_visit(Node *node, visitproc visit, void *arg);
+void chain_hand_down(Node *node, uint32_t from, uint32_t to);
+int chain_write_out(State *state, Node *node);
+
 /* layers.c */
 PyObject *engine_stack(PyObject *module, PyObject *args);
-Node **folded_inputs(Node *node, uint32_t *count);
-void folded_track(Node *node);
-void folded_reset(Node *node, uint64_t mark);
-int folded_is_stale(Node *node);
-void folded_hand_down(State *state, Node *node);
-int folded_write_out(State *state, Node *node);
-void folded_release(Node *node);
+Node **layers_inputs(Node *node, uint32_t *count);
+void layers_track(Node *node);
+void layers_reset(Node *node, uint64_t mark);
+int layers_are_stale(Node *node);
+void layers_hand_down(State *state, Node *node);
+int layers_write_out(State *state, Node *node);
+void layers_release(Node *node);
 
 /* steps.c */
 PyObject *engine_zero_grad(PyObject *module, PyObject *list);
@@ -217,6 +250,69 @@ PyObject *engine_rebuild(PyObject *module, PyObject *args);
 #define IS_EXACT(o) (Py_TYPE(o)->tp_dealloc == value_dealloc)
 #define IS_VALUE(o) (IS_EXACT(o) || value_is_subclass(Py_TYPE(o)))
 int value_is_subclass(PyTypeObject *type);
+
+/* A node without operands; NULL with an error. */
+static inline Node *
+node_new(State *state, int op, double data)
+{
+    Node *node = state ? state->free_list : NULL;
+    if (node != NULL) {
+        state->free_list = node->pair[0];
+        state->free_count--;
+        PREFETCH(node->pair[0]);
+#ifdef Py_REF_DEBUG
+        (void)PyObject_Init((PyObject *)node, state->Value);
+#else /* what that does, for memory that has been a node before */
+        Py_INCREF(state->Value);
+        Py_SET_REFCNT((PyObject *)node, 1);
+#endif
+    }
+    else {
+        node = node_allocate(state);
+        if (node == NULL) {
+            return NULL;
+        }
+    }
+    node->data = data;
+    node->grad = 0.0;
+    node->op = (uint8_t)op;
+    node->flags = 0;
+    node->role = ROLE_NONE;
+    node->count = 0;
+    node->scope = 0;
+    node->mark = 0;
+    node->pair[0] = node->pair[1] = NULL;
+    node->dict = NULL;
+    node->weakrefs = NULL;
+    return node;
+}
+
+/* What the mode asks of a new node. Steals the node, and gives it back or NULL. */
+static inline Node *
+node_finish(State *state, Node *node)
+{
+    PyObject *mode;
+    if (state->tracking) {
+        node_track((PyObject *)node);
+    }
+    if (PyContextVar_Get(state->current, NULL, &mode) < 0) {
+        Py_DECREF(node);
+        return NULL;
+    }
+    Py_DECREF(mode); /* modes live for ever */
+    return mode == state->plain ? node : node_finish_in_mode(state, node);
+}
+
+/* The operands of a chain: what it starts with, then w and x of each pair. */
+static inline Node *
+chain_operand(const Node *chain, uint32_t i)
+{
+    if (i == 0) {
+        return chain->start;
+    }
+    const Pair *pair = chain->pairs + (i - 1) / 2;
+    return i % 2 ? pair->w : pair->x;
+}
 
 static inline Node **
 node_operands(Node *node)

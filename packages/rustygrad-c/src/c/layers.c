@@ -132,7 +132,7 @@ record_traverse(PyObject *self, visitproc visit, void *arg)
 
 /* A result lets go of its record. */
 void
-folded_release(Node *node)
+layers_release(Node *node)
 {
     Record *record = node->record;
     node->flags &= (uint8_t)~(FOLDED | FIRST);
@@ -145,7 +145,7 @@ folded_release(Node *node)
 
 /* The nodes that a folded result is made of, as far as they are nodes. */
 Node **
-folded_inputs(Node *node, uint32_t *count)
+layers_inputs(Node *node, uint32_t *count)
 {
     Record *record = node->record;
     *count = record->with_nodes ? record->stack->inputs : 0;
@@ -154,7 +154,7 @@ folded_inputs(Node *node, uint32_t *count)
 
 /* The collector has to look at the record too. */
 void
-folded_track(Node *node)
+layers_track(Node *node)
 {
     if (!PyObject_GC_IsTracked((PyObject *)node->record)) {
         PyObject_GC_Track(node->record);
@@ -343,7 +343,7 @@ results(State *state, Stack *stack, Record *record, const double *data)
         }
         node->scope = last->scopes[k];
         if (stack->recording) {
-            node->op = OP_folded;
+            node->op = OP_layers;
             node->flags |= FOLDED;
             node->record = (Record *)Py_NewRef(record);
             node->position = k;
@@ -407,7 +407,7 @@ stack_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names
 
 /* The traversal has come to a folded result: reset what it stands for. */
 void
-folded_reset(Node *node, uint64_t mark)
+layers_reset(Node *node, uint64_t mark)
 {
     Record *record = node->record;
     if (record->mark == mark) {
@@ -424,7 +424,7 @@ folded_reset(Node *node, uint64_t mark)
 /* Whether the record must be written out before a sweep, because a parameter is no plain leaf
  * any more, or an input has become a parameter. */
 int
-folded_is_stale(Node *node)
+layers_are_stale(Node *node)
 {
     Record *record = node->record;
     for (uint32_t l = 0; l < record->stack->depth; l++) {
@@ -484,7 +484,7 @@ activations_backward(Record *record, const Layer *layer)
 
 /* One result; then, after the first one, the layers below it, in each the last neuron first. */
 void
-folded_hand_down(State *state, Node *node)
+layers_hand_down(State *state, Node *node)
 {
     Record *record = node->record;
     Stack *stack = record->stack;
@@ -574,7 +574,7 @@ neuron_node(State *state, Record *record, const Layer *layer, size_t i, Node **x
 static void
 take_over(Node *node, Node *written)
 {
-    folded_release(node);
+    layers_release(node);
     node->op = written->op;
     node->flags |= written->flags & BLOCK;
     node->count = written->count;
@@ -590,11 +590,8 @@ take_over(Node *node, Node *written)
 /* Write out the nodes that a folded result stands for, those of its record's other results
  * too. 0, or -1 with an error, and then nothing has changed. */
 int
-folded_write_out(State *state, Node *node)
+layers_write_out(State *state, Node *node)
 {
-    if (!(node->flags & FOLDED)) {
-        return 0;
-    }
     Record *record = node->record;
     Stack *stack = record->stack;
     size_t widest = stack->inputs;

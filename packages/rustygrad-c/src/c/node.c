@@ -69,45 +69,21 @@ node_track(PyObject *node)
     if (!(((Node *)node)->flags & TRACKED)) {
         PyObject_GC_Track(node);
         ((Node *)node)->flags |= TRACKED;
-        if (((Node *)node)->flags & FOLDED) {
-            folded_track((Node *)node);
+        if (((Node *)node)->op == OP_layers) {
+            layers_track((Node *)node);
         }
     }
 }
 
-/* A node without operands. */
+/* Memory for a node of the exact type, where the free list has none; NULL with an error. */
 Node *
-node_new(State *state, int op, double data)
+node_allocate(State *state)
 {
     if (state == NULL) {
         torn_down();
         return NULL;
     }
-    Node *node = state->free_list;
-    if (node != NULL) {
-        state->free_list = node->pair[0];
-        state->free_count--;
-        PREFETCH(node->pair[0]);
-        (void)PyObject_Init((PyObject *)node, state->Value);
-    }
-    else {
-        node = PyObject_GC_New(Node, state->Value);
-        if (node == NULL) {
-            return NULL;
-        }
-    }
-    node->data = data;
-    node->grad = 0.0;
-    node->op = (uint8_t)op;
-    node->flags = 0;
-    node->role = ROLE_NONE;
-    node->count = 0;
-    node->scope = 0;
-    node->mark = 0;
-    node->pair[0] = node->pair[1] = NULL;
-    node->dict = NULL;
-    node->weakrefs = NULL;
-    return node;
+    return PyObject_GC_New(Node, state->Value);
 }
 
 /* The same for a subclass too: a leaf, whose memory Python provides, and tracks. */
@@ -124,13 +100,10 @@ node_of_type(State *state, PyTypeObject *type)
     return node;
 }
 
-/* What the mode asks of a new node. Steals the node, and gives it back or NULL. */
+/* What a mode that is not plain asks of a new node, see node_finish. */
 Node *
-node_finish(State *state, Node *node)
+node_finish_in_mode(State *state, Node *node)
 {
-    if (state->tracking) {
-        node_track((PyObject *)node);
-    }
     int mode = engine_mode(state);
     if (mode <= 0) {
         if (mode < 0) {
@@ -157,6 +130,23 @@ node_finish(State *state, Node *node)
     return node;
 }
 
+/* Let a folded node be what it stands for. 0, or -1 with an error, and then nothing has changed. */
+int
+node_write_out(State *state, Node *node)
+{
+    switch (node->op) {
+    case OP_layers: return layers_write_out(state, node);
+    case OP_chain: return chain_write_out(state, node);
+    default: return 0;
+    }
+}
+
+static inline uintptr_t
+distance(const Node *a, const Node *b)
+{
+    return a > b ? (uintptr_t)a - (uintptr_t)b : (uintptr_t)b - (uintptr_t)a;
+}
+
 /* Let go of what a node's operation holds. */
 void
 node_let_go(const Node *node)
@@ -173,25 +163,52 @@ node_let_go(const Node *node)
         PyMem_Free(block);
         return;
     }
-    Node *x = node->pair[0], *y = node->pair[1];
-    if (count > 0) {
+    Node *x = node->pair[0], *y = count > 1 ? node->pair[1] : NULL;
+    if (count > 1) {
+        /* The one that was made right before this node lies beside it. It goes last, and so is
+         * the first to be freed of those that wait: memory is reused in order then. */
+        int x_is_nearer = distance(node, x) < distance(node, y);
+        Py_DECREF(x_is_nearer ? y : x);
+        Py_DECREF(x_is_nearer ? x : y);
+    }
+    else if (count > 0) {
         Py_DECREF(x);
     }
-    if (count > 1) {
-        Py_DECREF(y);
+}
+
+/* Free the memory of a node of the exact type that holds nothing any more. */
+void
+node_recycle(State *state, Node *node)
+{
+    PyTypeObject *type = Py_TYPE(node);
+    if (node->flags & TRACKED) {
+        PyObject_GC_UnTrack(node);
     }
+    if (state->free_count < FREE_LIST_LIMIT && !(node->flags & FOREIGN)) {
+        node->pair[0] = state->free_list;
+        state->free_list = node;
+        state->free_count++;
+    }
+    else {
+        PyObject_GC_Del(node);
+    }
+    Py_DECREF(type);
 }
 
 /* Make a leaf of a node that lives on. What it held is freed last, for that may run Python. */
 void
 node_drop_operands(Node *node)
 {
-    if (node->flags & FOLDED) {
-        folded_release(node);
-        return;
-    }
-    if (node->flags & OWNED) {
-        block_break(node);
+    if (node->flags & (FOLDED | OWNED)) {
+        if (node->op == OP_layers) {
+            layers_release(node);
+        }
+        else if (node->op == OP_chain) {
+            chain_release(node);
+        }
+        else {
+            block_break(node);
+        }
         return;
     }
     Node had = *node;
@@ -207,7 +224,7 @@ node_drop_operands(Node *node)
 int
 node_keep_operands(State *state, Node *node)
 {
-    if (state->walks == 0 || (node->count == 0 && !(node->flags & FOLDED))) {
+    if (state->walks == 0) {
         return 0;
     }
     if (state->kept == NULL) {
@@ -217,11 +234,13 @@ node_keep_operands(State *state, Node *node)
         }
         Py_XSETREF(state->kept, kept);
     }
-    if (node->flags & FOLDED) {
+    if (node->op == OP_layers) {
         return PyList_Append(state->kept, (PyObject *)node->record);
     }
-    for (uint32_t i = 0; i < node->count; i++) {
-        if (PyList_Append(state->kept, (PyObject *)node_operands(node)[i]) < 0) {
+    int chain = node->op == OP_chain;
+    for (uint32_t i = 0; i < (chain ? 2 * node->count + 1 : node->count); i++) {
+        Node *x = chain ? chain_operand(node, i) : node_operands(node)[i];
+        if (PyList_Append(state->kept, (PyObject *)x) < 0) {
             return -1;
         }
     }
@@ -252,15 +271,11 @@ node_free(State *state, Node *node)
     else {
         node_let_go(node);
     }
-    if (state != NULL && IS_EXACT(node) && !(node->flags & FOREIGN) &&
-        state->free_count < FREE_LIST_LIMIT) {
-        node->pair[0] = state->free_list;
-        state->free_list = node;
-        state->free_count++;
+    if (state != NULL && IS_EXACT(node)) {
+        node_recycle(state, node);
+        return;
     }
-    else {
-        type->tp_free(node);
-    }
+    type->tp_free(node);
     Py_DECREF(type);
 }
 
@@ -380,9 +395,12 @@ node_track_reachable(State *state, PyObject *holder, PyObject *stored)
 int
 node_visit_operands(Node *node, visitproc visit, void *arg)
 {
-    if (node->flags & FOLDED) {
+    if (node->op == OP_layers) {
         Py_VISIT(node->record);
         return 0;
+    }
+    if (node->op == OP_chain) {
+        return chain_visit(node, visit, arg);
     }
     Node **operands = node_operands(node);
     for (uint32_t i = 0; i < node->count; i++) {

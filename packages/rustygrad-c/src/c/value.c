@@ -121,6 +121,9 @@ unary(State *state, int op, PyObject *x)
     if (node == NULL) {
         return NULL;
     }
+    if (((Node *)x)->op == OP_add) {
+        chain_absorb(state, (Node *)x);
+    }
     node->pair[0] = (Node *)Py_NewRef(x);
     node->count = 1;
     return (PyObject *)node_finish(state, node);
@@ -175,6 +178,9 @@ value_add(PyObject *a, PyObject *b)
     if (IS_EXACT(a) && IS_EXACT(b)) {
         State *state = state_of_exact(a);
         double data = ((Node *)a)->data + ((Node *)b)->data;
+        if (((Node *)a)->op == OP_add) {
+            chain_absorb(state, (Node *)a);
+        }
         return binary_of(state, OP_add, (Node *)Py_NewRef(a), (Node *)Py_NewRef(b), data);
     }
     if (PyLong_CheckExact(a) && PyLong_AsLong(a) == 0) { /* where sum() starts */
@@ -446,7 +452,7 @@ get_prev(PyObject *self, void *closure)
 {
     Node *node = (Node *)self;
     PyObject *tuple;
-    if (folded_write_out(state_of(self), node) < 0) {
+    if (node_write_out(state_of(self), node) < 0) {
         return NULL;
     }
     for (;;) { /* making the tuple may run the collector, and that Python, which changes the node */
@@ -487,7 +493,7 @@ engine_make_opaque(PyObject *module, PyObject *args)
     }
     Node *node = (Node *)self;
     PyObject *items;
-    if (folded_write_out(state, node) < 0) {
+    if (node_write_out(state, node) < 0) {
         return NULL;
     }
     if (operands == Py_None) {
@@ -580,11 +586,17 @@ set_grad(PyObject *self, PyObject *value, void *closure)
     if (refuse_delete(value, "grad") < 0) {
         return -1;
     }
-    if (value == Py_None) {
-        ((Node *)self)->grad = 0.0;
-        return 0;
+    Node *node = (Node *)self;
+    State *state = state_of(self);
+    double grad = 0.0;
+    if (value != Py_None && as_double(state, value, &grad) < 0) {
+        return -1;
     }
-    return as_double(state_of(self), value, &((Node *)self)->grad);
+    if (node->op == OP_chain && node_write_out(state, node) < 0) { /* its parts keep theirs */
+        return -1;
+    }
+    node->grad = grad;
+    return 0;
 }
 
 static PyObject *
@@ -592,7 +604,7 @@ get_op(PyObject *self, void *closure)
 {
     Node *node = (Node *)self;
     State *state = state_of(self);
-    if (folded_write_out(state, node) < 0) {
+    if (node_write_out(state, node) < 0) {
         return NULL;
     }
     if (node->op == OP_opaque) {
@@ -671,20 +683,19 @@ set_backward(PyObject *self, PyObject *value, void *closure)
     return done == NULL ? -1 : 0;
 }
 
+/* The row of the op table. */
 static PyObject *
-get_pull(PyObject *self, void *closure)
+get_rule(PyObject *self, void *closure)
 {
-    Node *node = (Node *)self;
-    return Py_NewRef(node->op == OP_opaque ? node->pull : Py_None);
-}
-
-static PyObject *
-get_code(PyObject *self, void *closure)
-{
-    if (folded_write_out(state_of(self), (Node *)self) < 0) {
+    State *state = state_of(self);
+    if (node_write_out(state, (Node *)self) < 0) {
         return NULL;
     }
-    return PyLong_FromLong(((Node *)self)->op);
+    if (state == NULL) {
+        torn_down();
+        return NULL;
+    }
+    return Py_NewRef(PyTuple_GET_ITEM(state->ops, ((Node *)self)->op));
 }
 
 static PyObject *
@@ -697,26 +708,15 @@ static PyObject *
 get_attribute(PyObject *self, void *closure)
 {
     Node *node = (Node *)self;
-    return node->op == OP_pow ? PyFloat_FromDouble(node->attribute) : Py_NewRef(Py_None);
-}
-
-static PyObject *
-get_free(PyObject *self, void *closure)
-{
-    PyObject *dict = ((Node *)self)->dict;
-    return Py_NewRef(dict ? dict : Py_None);
-}
-
-/* Who has it may store anything in it, unseen. */
-static PyObject *
-get_dict(PyObject *self, void *closure)
-{
-    State *state = state_of(self);
-    PyObject *dict = PyObject_GenericGetDict(self, NULL);
-    if (dict != NULL && state != NULL && node_track_reachable(state, self, dict) < 0) {
-        Py_CLEAR(dict);
+    if (node_write_out(state_of(self), node) < 0) {
+        return NULL;
     }
-    return dict;
+    switch (node->op) {
+    case OP_leaf: return get_role(self, closure);
+    case OP_opaque: return Py_NewRef(node->pull);
+    case OP_pow: return PyFloat_FromDouble(node->attribute);
+    default: Py_RETURN_NONE;
+    }
 }
 
 static PyGetSetDef value_getset[] = {
@@ -725,13 +725,11 @@ static PyGetSetDef value_getset[] = {
     {"_prev", get_prev, NULL, "The operands, in order.", NULL},
     {"_op", get_op, NULL, "The operation that made this node; '' for a leaf.", NULL},
     {"_role", get_role, set_role, "What a leaf is.", NULL},
-    {"_pull", get_pull, NULL, "How an opaque node hands its gradient on; else None.", NULL},
-    {"_code", get_code, NULL, "The position of the operation in the op table.", NULL},
+    {"_rule", get_rule, NULL, "The operation's row of the op table.", NULL},
     {"_scope", get_scope, NULL, "The number of the scope it was made in.", NULL},
-    {"_attribute", get_attribute, NULL, "The exponent of a power; else None.", NULL},
+    {"_attribute", get_attribute, NULL, "An exponent, a leaf's role, an opaque node's Pull.", NULL},
     {"_backward", get_backward, set_backward, "Hands the gradient to the operands.", NULL},
-    {"_free", get_free, NULL, "The free attributes, to be read only; None without any.", NULL},
-    {"__dict__", get_dict, PyObject_GenericSetDict, NULL, NULL},
+    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL},
     {NULL},
 };
 

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from rustygrad.graph import Graph
 from rustygrad.interfaces import Numerics, exact
+from rustygrad.opaque import Pull
 
 from . import _engine
-from .helpers import Pull
 
 __all__ = ["CBackend", "backend"]
 
@@ -50,19 +50,12 @@ class CBackend:
 
     def capture(self, roots: Sequence[Any]) -> Graph:
         """What the roots were made of: depth first, operands in order, results last."""
-        return self.capture_nodes(roots, nodes=False)[0]
-
-    def capture_nodes(
-        self, roots: Sequence[Any], nodes: bool = True
-    ) -> tuple[Graph, list[_engine.Value]]:
-        """The graph of the roots, and the Values that its rows stand for if wanted."""
-        columns, labels, names, outputs, found = _engine.columns(roots, nodes)
+        columns, labels, names, outputs, _ = _engine.columns(roots)
         arrays: dict[str, Any] = {
             name: array(code, column)
             for (name, code), column in zip(_COLUMNS, columns, strict=True)
         }
-        graph = Graph(**arrays, labels=labels, names=names, outputs=outputs)
-        return graph, found or []
+        return Graph(**arrays, labels=labels, names=names, outputs=outputs)
 
 
 backend = CBackend()

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from rustygrad.convert import as_number, backend_of, describe
-from rustygrad.errors import ConversionError, MixedBackendsError
-from rustygrad.modes import Mode, user_line
+from rustygrad import copying
+from rustygrad.convert import as_number, no_operand, refuse_stranger
+from rustygrad.modes import Mode
+from rustygrad.opaque import Pull, check_children
 from rustygrad.sweep import check_backward, check_forward
-
-from .copying import clone, reduce, restore
 
 if TYPE_CHECKING:
     from ._engine import Value
 
 __all__ = [
-    "Pull",
     "assign_backward",
     "by_hand",
     "check_backward",
@@ -29,35 +27,6 @@ __all__ = [
 ]
 
 
-class Pull:
-    """What an opaque node is called, and how it hands its gradient on, if it does."""
-
-    __slots__ = ("closure", "name", "vjp")
-
-    def __init__(
-        self,
-        name: str,
-        closure: Callable[[], Any] | None = None,
-        vjp: Callable[..., Any] | None = None,
-    ) -> None:
-        self.name = name
-        self.closure = closure
-        self.vjp = vjp
-
-    def pull(self, node: Value) -> None:
-        """Hand the node's gradient to its operands."""
-        if self.closure:
-            self.closure()
-        elif self.vjp:
-            operands = node._prev
-            grads = self.vjp(node.grad, node.data, *[x.data for x in operands])
-            for x, dx in zip(operands, grads, strict=True):
-                x.grad += dx
-
-
-# --- operands ---------------------------------------------------------------
-
-
 def number(x: Any) -> float | None:
     """The float of a number, None for what is none.
 
@@ -66,9 +35,7 @@ def number(x: Any) -> float | None:
     """
     found = as_number(x)
     if found is None:
-        other = backend_of((x,))
-        if other is not None:
-            raise MixedBackendsError.between("c", other.name)
+        refuse_stranger(x, "c")
     return found
 
 
@@ -78,10 +45,7 @@ def refuse(x: Any) -> None:
     Raises:
         ConversionError: always.
     """
-    raise ConversionError(f"an operand is a Value or a real number, not {describe(x)}")
-
-
-# --- nodes built by hand ----------------------------------------------------
+    raise no_operand(x)
 
 
 def by_hand(node: Value, children: Iterable[Any], name: str | None) -> None:
@@ -91,13 +55,10 @@ def by_hand(node: Value, children: Iterable[Any], name: str | None) -> None:
         ConversionError: a child is not a Value.
         MixedBackendsError: a child is a Value of another backend.
     """
-    from ._engine import Value, make_opaque
+    from ._engine import make_opaque
 
     operands = tuple(children)
-    for child in operands:
-        if not isinstance(child, Value):
-            number(child)
-            raise ConversionError(f"_children takes Values, not {child!r}: wrap it, Value(x)")
+    check_children(operands, node._backend)
     if operands:
         make_opaque(node, Pull(name or ""), operands)
 
@@ -110,15 +71,10 @@ def assign_backward(node: Value, closure: Any) -> None:
     """
     from ._engine import make_opaque
 
-    if not callable(closure):
-        raise ConversionError(f"_backward is a function without arguments, not {closure!r}")
-    make_opaque(node, Pull(node._op, closure), None)
+    make_opaque(node, Pull.assigned(node._op, closure), None)
 
 
-# --- no_grad and anomaly ----------------------------------------------------
-
-
-def observe(node: Any, mode: Mode) -> bool:
+def observe(node: Value, mode: Mode) -> bool:
     """Check a new node where the mode says so. Whether it becomes a leaf.
 
     Raises:
@@ -126,5 +82,33 @@ def observe(node: Any, mode: Mode) -> bool:
     """
     if mode.anomaly:
         check_forward(node)
-        node._source = user_line("rustygrad_c")
     return not mode.grad
+
+
+# --- copying ----------------------------------------------------------------
+
+
+def clone(node: Value) -> Value:
+    """What `copy.copy` gives."""
+    from ._engine import rebuild
+
+    twin: Value = copying.clone(node, rebuild)
+    return twin
+
+
+def reduce(root: Value) -> tuple[Any, ...]:
+    """What `__reduce_ex__` answers."""
+    from ._engine import rebuild
+
+    return copying.reduce(root, rebuild, _order_of)
+
+
+def restore(root: Value, owned: dict[int, Any]) -> None:
+    """What `__setstate__` does."""
+    copying.restore(root, owned, _order_of)
+
+
+def _order_of(roots: Iterable[Any]) -> list[Any]:
+    from ._engine import columns
+
+    return columns(tuple(roots), True)[4] or []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from importlib.util import find_spec
+
 from rustygrad.hookspecs import RegisterBackend, hookimpl
 from rustygrad.interfaces import API_VERSION, Backend, PluginInfo
 
@@ -9,6 +12,11 @@ __all__ = ["rustygrad_plugin_info", "rustygrad_register_backends"]
 
 
 def _c() -> Backend:
+    if find_spec(f"{__package__}._engine") is None:
+        raise ImportError(
+            f"rustygrad-c holds no module that was compiled for {sys.implementation.cache_tag}. "
+            "Install it anew: pip install --force-reinstall --no-deps rustygrad-c"
+        )
     from .backend import backend
 
     return backend

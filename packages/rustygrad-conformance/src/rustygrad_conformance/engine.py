@@ -20,7 +20,7 @@ from rustygrad.ops import Op
 __all__ = ["Engine", "loopback", "other"]
 
 #: What is run again, in the order of their imports; all else is shared with core.
-_COPIED: Final = ("ops", "sweep", "reference.value", "reference.copying", "reference")
+_COPIED: Final = ("ops", "opaque", "sweep", "copying", "reference.value", "reference")
 
 
 @cache
@@ -40,8 +40,9 @@ class Engine:
     Attributes:
         ops: its op table.
         sweep: its backward sweep.
-        value: its module of the Value class and of how nodes are made.
+        opaque: its module of nodes that are no operation of the table.
         copying: its module of pickling.
+        value: its module of the Value class and of how nodes are made.
         reference: its module of the backend.
         backend: its backend.
         Value: its class of Values.
@@ -50,7 +51,7 @@ class Engine:
     def __init__(self, name: str) -> None:
         self.package = f"rustygrad_copy_{name.replace('-', '_').replace('.', '_')}"
         root = self._module("", is_package=True)
-        import_module("rustygrad.reference.copying")  # and with it all that an engine needs
+        import_module("rustygrad.copying")  # and with it all that an engine needs
         for full, module in list(sys.modules.items()):
             package, _, shared = full.partition(".")
             if package == "rustygrad" and shared and shared not in _COPIED:
@@ -65,8 +66,9 @@ class Engine:
             exec(_code(copied), module.__dict__)
         self.ops: Any = root.ops
         self.sweep: Any = root.sweep
+        self.opaque: Any = root.opaque
+        self.copying: Any = root.copying
         self.value: Any = reference.value
-        self.copying: Any = reference.copying
         self.reference: Any = reference
         self.backend: Any = reference.backend
         self.Value: Any = reference.Value
@@ -89,7 +91,7 @@ class Engine:
         def user_line(*engines: str) -> str:
             return modes.user_line("rustygrad_conformance", *engines)
 
-        self.value.user_line = self.sweep.user_line = user_line
+        self.sweep.user_line = user_line
 
     def _translate(self) -> None:
         """Let `Backend.apply` take core's rows, and use its own of the same names."""

@@ -54,7 +54,7 @@ STAGES: Final = (
     Stage(
         "copying",
         "graphs pickle and copy, leaves keep their identity",
-        "See rustygrad.reference.copying: a node takes the graph below it along in columns.",
+        "Use rustygrad.copying: a node takes the graph below it along in columns.",
     ),
     Stage(
         "lifetime",
@@ -65,7 +65,8 @@ STAGES: Final = (
     Stage(
         "graphs",
         "the captured graph equals the reference's",
-        "Make Backend.capture write depth first, operands in order, with labels, roles and scopes.",
+        "Make Backend.capture write depth first, operands in order, with labels, roles, scopes "
+        "and the paths of parameters.",
     ),
     Stage(
         "modes",

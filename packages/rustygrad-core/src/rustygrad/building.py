@@ -72,6 +72,7 @@ class Builder:
         self.scopes = array("I")
         self.labels: dict[int, str] = {}
         self.names: dict[int, str] = {}
+        self.repeats: dict[int, tuple[int, ...]] = {}
         self.scope = 0
         self._constants: dict[str, Ref] = {}
 
@@ -111,7 +112,24 @@ class Builder:
             self.labels[index] = graph.labels[i]
         if i in graph.names:
             self.names[index] = graph.names[i]
+        if i in graph.repeats:
+            self.repeats[index] = graph.repeats[i]
         return Ref(self, index)
+
+    def cut(self, graph: Graph, i: int) -> Ref:
+        """Append a node of another graph without what it is made of, as an input."""
+        if graph.op[i] == LEAF.code:
+            return self.copy(graph, i, ())
+        self.scope = graph.scope[i]
+        ref = self.leaf(graph.data[i], "input", graph.grad[i])
+        self.names[ref.index] = f"… {graph[i].symbol}"
+        if i in graph.labels:
+            self.labels[ref.index] = graph.labels[i]
+        return ref
+
+    def leaf(self, data: float, role: str, grad: float = 0.0) -> Ref:
+        """Append a leaf."""
+        return Ref(self, self.add(LEAF, (), data, grad=grad, role=role))
 
     def lift(self, x: Any) -> Ref:
         """A reference as it is, a number as a constant; each constant is written once."""
@@ -119,7 +137,7 @@ class Builder:
             return x
         key = float(x).hex()
         if key not in self._constants:
-            self._constants[key] = Ref(self, self.add(LEAF, (), float(x), role="constant"))
+            self._constants[key] = self.leaf(float(x), "constant")
         return self._constants[key]
 
     def emit(self, op: Op, arguments: Sequence[Any]) -> Ref:
@@ -146,5 +164,6 @@ class Builder:
             scope=self.scopes,
             labels=self.labels,
             names=self.names,
+            repeats=self.repeats,
             outputs=outputs,
         )

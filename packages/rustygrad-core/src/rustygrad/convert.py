@@ -7,7 +7,15 @@ from typing import Any
 
 from .errors import ConversionError, MixedBackendsError
 
-__all__ = ["as_float", "as_number", "backend_of", "describe", "kind_of"]
+__all__ = [
+    "as_float",
+    "as_number",
+    "backend_of",
+    "describe",
+    "kind_of",
+    "no_operand",
+    "refuse_stranger",
+]
 
 
 def as_number(x: Any) -> float | None:
@@ -44,6 +52,8 @@ def as_float(x: Any) -> float:
         ConversionError: `x` is not a real number, or holds several.
         OverflowError: an integer too large for a float.
     """
+    if type(x) is float:
+        return x
     number = as_number(x)
     if number is None and hasattr(x, "dtype") and _real(x) and x.size == 1:
         number = float(x.item())
@@ -69,6 +79,22 @@ def backend_of(operands: Iterable[Any]) -> Any:
             raise MixedBackendsError.between(found.name, backend.name)
         found = backend
     return found
+
+
+def refuse_stranger(x: Any, backend: str) -> None:
+    """Raise if `x`, which stands beside a Value of the named backend, is one of another.
+
+    Raises:
+        MixedBackendsError: it is.
+    """
+    other = backend_of((x,))
+    if other is not None:
+        raise MixedBackendsError.between(backend, other.name)
+
+
+def no_operand(x: Any) -> ConversionError:
+    """The error to raise of what is neither a Value nor a real number."""
+    return ConversionError(f"an operand is a Value or a real number, not {describe(x)}")
 
 
 def describe(x: Any) -> str:

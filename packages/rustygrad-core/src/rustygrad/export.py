@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +15,37 @@ from .selection import get_exporter
 __all__ = ["export"]
 
 
-def export(value: Any, path: str | Path, **options: Any) -> Path:
+def export(
+    value: Any, path: str | Path, *, names: Mapping[str, Any] | None = None, **options: Any
+) -> Path:
     """Write the graph of a Value to a file, whole or not at all.
 
     Args:
         value: a Value, or a `Graph`.
         path: where to; its suffix picks the exporter.
+        names: names of Values, such as ``locals()``, see `Graph.capture`; of a Graph
+            they are given when it is captured.
         options: passed on to the exporter.
 
     Returns:
         The path.
 
     Raises:
-        ArgumentError: the path has no suffix.
+        ArgumentError: the path has no suffix, or there are `names` for a Graph.
         UnknownNameError: no installed exporter writes files of that suffix.
-        GraphError: `value` is neither a Value nor a Graph.
+        GraphError: `value` is neither a Value nor a Graph, or `names` are no mapping.
         OSError: the file cannot be written.
     """
     target = Path(path)
     if not target.suffix:
         raise ArgumentError(f"{str(path)!r} has no suffix to pick an exporter by, such as '.dot'")
     exporter = get_exporter(target.suffix[1:])
-    graph = value if isinstance(value, Graph) else Graph.capture(value)
+    if not isinstance(value, Graph):
+        graph = Graph.capture(value, names=names)
+    elif names is None:
+        graph = value
+    else:
+        raise ArgumentError("a Graph has its names: give them to Graph.capture(..., names=...)")
     stream = io.BytesIO()
     exporter.export(graph, stream, **options)
     write_bytes(target, stream.getvalue())

@@ -9,7 +9,7 @@ row.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -54,7 +54,7 @@ class Node:
     def symbol(self) -> str:
         """The operation as people read it: ``+``, ``**2``, ``ReLU``; '' for a leaf."""
         if self.op is OPAQUE:
-            return self.graph.names.get(self.index, "")
+            return f"{self.graph.names.get(self.index, '')}{self._times}"
         return self.op.display(self.attribute)
 
     @property
@@ -92,6 +92,32 @@ class Node:
         """The name that the user gave it."""
         return self.graph.labels.get(self.index, "")
 
+    @property
+    def title(self) -> str:
+        """What to call it: its label, else a parameter's path in its module, else ''.
+
+        An input that was cut off is called by the operation that it had, ``… tanh``;
+        and a leaf that stands for several says how many, ``x × 100``.
+        """
+        if not self.role:
+            return self.label
+        title = self.label or self.graph.names.get(self.index, "")
+        return f"{title}{self._times}" if title else self._times[1:]
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether it is where a slice ends: an input here, and a result in the whole graph."""
+        return self.role == "input" and self.index in self.graph.names
+
+    @property
+    def repeats(self) -> tuple[int, ...]:
+        """How many nodes `collapse` drew together in it, as factors; (1,) if it is one."""
+        return self.graph.repeats.get(self.index, (1,))
+
+    @property
+    def _times(self) -> str:
+        return "".join(f" × {count}" for count in self.repeats if count > 1)
+
     def __repr__(self) -> str:
         return f"<{self._line()}>"
 
@@ -110,7 +136,8 @@ class Node:
                 args.append(f"{self.op.attribute}={self.attribute!r}")
             name = self.op.name if self.op is not OPAQUE else f"opaque {self.symbol!r}"
             what = f"{name}({', '.join(args)})"
-        notes = [n for n in (self.label and repr(self.label), self.scope) if n]
+        title = repr(self.title) if self.label else self.title
+        notes = [n for n in (title, self.scope) if n]
         comment = f"  # {' '.join(notes)}" if notes else ""
         return f"%{self.index} = {what}  data={self.data!r} grad={self.grad!r}{comment}"
 
@@ -130,13 +157,15 @@ class Graph(Sequence[Node]):
         role: positions in `ROLES`.
         scope: scope numbers, see `modes.scope_path`.
         labels: names that the user gave, by node.
-        names: what opaque nodes are called, by node.
+        names: by node, what opaque nodes are called, the paths of parameters in their
+            modules, and what the operation of an input was that was cut off.
+        repeats: how many nodes one stands for, as factors, by node; see `collapse`.
         outputs: the roots that were captured, in order.
     """
 
     __slots__ = (
         "attribute", "data", "grad", "labels", "names", "offsets",
-        "op", "operands", "outputs", "role", "scope",
+        "op", "operands", "outputs", "repeats", "role", "scope",
     )  # fmt: skip
     op: memoryview[int]
     offsets: memoryview[int]
@@ -148,6 +177,7 @@ class Graph(Sequence[Node]):
     scope: memoryview[int]
     labels: Mapping[int, str]
     names: Mapping[int, str]
+    repeats: Mapping[int, tuple[int, ...]]
     outputs: tuple[int, ...]
 
     def __init__(
@@ -164,11 +194,12 @@ class Graph(Sequence[Node]):
         labels: Mapping[int, str],
         names: Mapping[int, str],
         outputs: Sequence[int],
+        repeats: Mapping[int, tuple[int, ...]] | None = None,
     ) -> None:
         for slot, column in (
             ("op", op), ("offsets", offsets), ("operands", operands), ("attribute", attribute),
             ("data", data), ("grad", grad), ("role", role), ("scope", scope),
-            ("labels", labels), ("names", names),
+            ("labels", labels), ("names", names), ("repeats", repeats or {}),
         ):  # fmt: skip
             object.__setattr__(self, slot, _frozen(column))
         object.__setattr__(self, "outputs", tuple(outputs))
@@ -188,15 +219,20 @@ class Graph(Sequence[Node]):
     # --- made from Values ---
 
     @classmethod
-    def capture(cls, *roots: Any) -> Graph:
+    def capture(cls, *roots: Any, names: Mapping[str, Any] | None = None) -> Graph:
         """Record what Values were made of, down to the leaves.
 
         Args:
             roots: Values of one backend; they become the `outputs`, in order. A
                 leaf may be among them, to learn its index.
+            names: names of Values, such as ``locals()``, for those that have no label
+                of their own. Items of lists, tuples and dicts are called ``w[0]``,
+                parameters of a Module ``model.layers.0.neurons.3.b``. What is no
+                Value is passed over, and so are names that begin with ``_``.
 
         Raises:
-            GraphError: no roots, or something that is not a Value.
+            GraphError: no roots, something that is not a Value, or `names` that are
+                no mapping.
             MixedBackendsError: roots of several backends.
         """
         if not roots:
@@ -205,6 +241,10 @@ class Graph(Sequence[Node]):
         for root in roots:
             if backend is None or not isinstance(root, backend.Value):
                 raise GraphError(f"Graph.capture() takes Values, not {root!r}")
+        if names is not None:
+            from .naming import capture_named
+
+            return capture_named(backend, roots, names)
         graph: Graph = backend.capture(roots)
         return graph
 
@@ -272,19 +312,26 @@ class Graph(Sequence[Node]):
         if self.op[index] == OPAQUE.code:
             raise GraphError(
                 f"cannot {verb} the opaque node %{index} {self.names.get(index, '')!r}: it was "
-                "built by hand or by custom(), and only its own Python code knows what it does"
+                "built by hand, by custom(), fold() or collapse(), and no operation of the table "
+                "says what it computes"
             )
 
     def find(self, label: str) -> Node:
-        """The only node of that label.
+        """The only node of that label, or the parameter of that path, which has no label.
 
         Raises:
             GraphError: no node has it, or several have.
         """
-        found = [i for i, name in self.labels.items() if name == label]
+        parameter = ROLES.index("parameter")
+        paths = {i: name for i, name in self.names.items() if self.role[i] == parameter}
+        found = [i for i, name in {**paths, **self.labels}.items() if name == label]
         if len(found) != 1:
-            known = ", ".join(map(repr, sorted(set(self.labels.values())))) or "none"
-            raise GraphError(f"{len(found)} nodes are labelled {label!r}; the labels are: {known}")
+            known = sorted(set(self.labels.values()))
+            listed = ", ".join(map(repr, known[:20])) or "none"
+            more = f" and {len(known) - 20} more" if len(known) > 20 else ""
+            raise GraphError(
+                f"{len(found)} nodes are labelled {label!r}; the labels are: {listed}{more}"
+            )
         return Node(self, found[0])
 
     def leaves(self, role: str) -> list[Node]:
@@ -299,9 +346,12 @@ class Graph(Sequence[Node]):
         return [Node(self, i) for i, number in enumerate(self.role) if number == wanted]
 
     def __repr__(self) -> str:
-        counts = [(len(self.leaves(role)), role) for role in ROLES[1:]]
+        roles = bytes(self.role)
+        counts = [(roles.count(number), role) for number, role in enumerate(ROLES) if role]
         leaves = ", ".join(f"{count} {role}{'s' * (count != 1)}" for count, role in counts)
-        return f"<Graph of {len(self)} nodes: {leaves}, outputs {list(self.outputs)}>"
+        outputs = ", ".join(map(str, self.outputs[:10]))
+        more = f", … {len(self.outputs)} in all" if len(self.outputs) > 10 else ""
+        return f"<Graph of {len(self)} nodes: {leaves}, outputs [{outputs}{more}]>"
 
     def __str__(self) -> str:
         lines = [node._line() for node in self]
@@ -329,7 +379,8 @@ class Graph(Sequence[Node]):
             if problem:
                 raise GraphError(f"node %{i}: {problem}")
         for what, indices in (
-            ("output", self.outputs), ("labelled node", self.labels), ("named node", self.names)
+            ("output", self.outputs), ("labelled node", self.labels), ("named node", self.names),
+            ("repeated node", self.repeats),
         ):  # fmt: skip
             for i in indices:
                 if not 0 <= i < count:
@@ -391,30 +442,46 @@ class Graph(Sequence[Node]):
     def expand(self) -> Graph:
         """With `sum`, `mean` and `dot` written out in ``+``, ``*`` and ``/``.
 
-        Values keep their bits. Differentiating the expanded graph may give other
-        last bits, because gradients then add up in another order.
+        Values keep their bits. The new nodes have the gradients that the sweep of
+        this graph hands through them: in a `dot` each partial sum and each product
+        has the gradient of the whole, and the operands keep theirs. Differentiating
+        the expanded graph may give other last bits, because gradients then add up
+        in another order.
         """
         from .rewriting import expand
 
         return expand(self)
 
-    def slice(self, *nodes: int | Node) -> Graph:
-        """Only what these nodes depend on. They become the outputs.
+    def slice(self, *nodes: int | Node, depth: int | None = None, users: int | None = 0) -> Graph:
+        """Only what these nodes depend on, or are used for. They become the outputs.
+
+        A result whose operands are left out becomes an input, with its data, its
+        gradient and its label; `Node.is_cut` tells it from the other inputs.
+
+        Args:
+            nodes: the nodes.
+            depth: how many operations to follow from a node down to its operands, from
+                0 up; None for all the way to the leaves.
+            users: how many operations to follow from a node up to those that use it,
+                from 0 up; None for all the way to the results. What else these are
+                made of is cut off.
 
         Raises:
-            GraphError: no nodes are given, or an index is out of range.
+            GraphError: no nodes are given, an index is out of range, or a number of
+                steps is not a whole number from 0 up.
         """
         from .rewriting import slice_of
 
-        return slice_of(self, nodes)
+        return slice_of(self, nodes, depth, users)
 
     def fold(self, depth: int | None = None) -> Graph:
         """With the nodes of each module drawn together, one opaque node for each result.
 
         A folded node is called by its scope, and its operands are what it was made
         of outside the module, and other results of the module. Constants and
-        parameters that only the module uses disappear in it. The result draws, and
-        refuses to compile.
+        parameters that only the module uses disappear in it. What several results
+        are made of is one more node of the module where it is itself made of more
+        than 16 others. The result draws, and refuses to compile.
 
         Args:
             depth: how many parts of a scope path to keep, from 1 up: 2 folds
@@ -426,6 +493,28 @@ class Graph(Sequence[Node]):
         from .rewriting import fold
 
         return fold(self, depth)
+
+    def collapse(self) -> Graph:
+        """With what repeats drawn once: the neurons of a layer, the samples of a batch.
+
+        Nodes are drawn together that compute the same of the same, and are used for
+        the same: their operations, attributes, operands and users are alike, down to
+        the leaves and up to the results, and so are their labels and scopes, but for
+        the numbers in them. Leaves are alike in their role, whatever number they
+        hold. The items of a `sum`, a ``max`` or a chain of ``+`` are alike wherever
+        they stand in it, and so are the products of a `dot`.
+
+        One node stands for them all. It has the data and the gradient of the first,
+        or of the first where that is nan or inf; the common part of their labels and
+        scopes, with ``*`` for numbers that differ; and `Node.repeats`, which pictures
+        show: ``layers.0.neurons.* × 16 × 100`` is what 16 neurons do for 100 samples.
+        Such nodes, and those that are made of them, are opaque: the result draws, and
+        refuses to compile. Repeats that follow one another, such as the steps of a
+        recurrence, stay apart.
+        """
+        from .collapsing import collapse
+
+        return collapse(self)
 
     def differentiate(
         self, wrt: Sequence[int | Node], *, of: int | Node | None = None, seed: float = 1.0
@@ -450,6 +539,7 @@ class Graph(Sequence[Node]):
             "scope": [scope_path(number) for number in self.scope],
             "labels": {str(i): label for i, label in sorted(self.labels.items())},
             "names": {str(i): name for i, name in sorted(self.names.items())},
+            "repeats": {str(i): list(counts) for i, counts in sorted(self.repeats.items())},
             "outputs": list(self.outputs),
         }
 
@@ -495,7 +585,8 @@ def _columns_from_json(record: Any) -> dict[str, Any]:
         raise ValueError(f"expected a record, not {kind_of(record)}")
     if record.get("format") != FORMAT:
         raise ValueError(f"its format is {record.get('format')!r:.60}, not {FORMAT!r}")
-    kinds = {"labels": dict, "names": dict}
+    record = {"repeats": {}} | record  # graphs saved before there were any have none
+    kinds = {"labels": dict, "names": dict, "repeats": dict}
     for name in Graph.__slots__:
         if name != "offsets" and not isinstance(record.get(name), kinds.get(name, list)):
             problem = f"is {kind_of(record[name])}" if name in record else "is missing"
@@ -516,6 +607,7 @@ def _columns_from_json(record: Any) -> dict[str, Any]:
         "role": array("B", _positions("role", record["role"], _ROLE_NUMBERS)),
         "labels": _texts("labels", record["labels"]),
         "names": _texts("names", record["names"]),
+        "repeats": _counts("repeats", record["repeats"]),
         "outputs": _indices("the outputs", record["outputs"]),
         "scope": array("I", [scope_id(path) for path in record["scope"]]),
     }
@@ -548,10 +640,24 @@ def _positions(what: str, names: list[str], known: Mapping[str, int]) -> list[in
 
 
 def _texts(what: str, items: dict[str, Any]) -> dict[int, str]:
+    return _by_node(what, items, "text", lambda item: isinstance(item, str))
+
+
+def _counts(what: str, items: dict[str, Any]) -> dict[int, tuple[int, ...]]:
+    def is_counts(item: Any) -> bool:
+        return isinstance(item, list) and all(type(n) is int and n > 0 for n in item)
+
+    found = _by_node(what, items, "a list of counts", is_counts)
+    return {i: tuple(counts) for i, counts in found.items()}
+
+
+def _by_node(
+    what: str, items: dict[str, Any], kind: str, fits: Callable[[Any], bool]
+) -> dict[int, Any]:
     for key, item in items.items():
-        if not (str(key).isdecimal() and len(str(key)) < 20 and isinstance(item, str)):
+        if not (str(key).isdecimal() and len(str(key)) < 20 and fits(item)):
             raise ValueError(
-                f"its {what!r} have {item!r:.60} for {key!r:.60}, not text for an index"
+                f"its {what!r} have {item!r:.60} for {key!r:.60}, not {kind} for an index"
             )
     return {int(key): item for key, item in items.items()}
 

@@ -111,6 +111,8 @@ class Value(Protocol):
     _backward: Callable[[], Any]
     _role: str
     """What a leaf is, 'input', 'constant' or 'parameter'. Core sets the last on what modules own."""
+    _path: str
+    """The path of a parameter in its module, a free attribute. Core sets it."""
 
     def __init__(
         self, data: Any, _children: Iterable[Any] = (), _op: str = "", label: str = ""
@@ -171,7 +173,10 @@ class Backend(Protocol):
         ...
 
     def capture(self, roots: Sequence[Any]) -> Graph:
-        """What the roots were made of: depth first, operands in order, results last."""
+        """What the roots were made of: depth first, operands in order, results last.
+
+        What a later root adds comes after all that an earlier one depends on.
+        """
         ...
 
 

@@ -7,6 +7,7 @@ thread or an asyncio task sees its own, and an engine reads one thing a node.
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -120,16 +121,16 @@ def user_line(*engines: str) -> str:
 
 _paths: list[str] = [""]
 _ids: dict[str, int] = {"": 0}
+_naming = threading.Lock()
 
 
 def scope_id(path: str) -> int:
     """The number that stands for a scope path such as ``layers.0.neurons.3``."""
     number = _ids.get(path)
     if number is None:
-        # setdefault decides which of two racing threads names the path; a
-        # number that lost the race stays unused.
-        _paths.append(path)
-        number = _ids.setdefault(path, _paths.index(path))
+        with _naming:  # a number that lost a race between two threads stays unused
+            _paths.append(path)
+            number = _ids.setdefault(path, len(_paths) - 1)
     return number
 
 

@@ -76,8 +76,10 @@ class Module:
                     "give one of them another name, or another key"
                 )
             paths.add(path)
-        for _, parameter in found:
+        for path, parameter in found:
             parameter._role = "parameter"
+            if len(path) > len(getattr(parameter, "_path", "")):  # of the outermost module
+                parameter._path = path
         return found
 
     def zero_grad(self) -> None:

@@ -1,62 +1,161 @@
-"""Graphs from graphs: written out, cut down, drawn together."""
+"""Graphs from graphs: written out, cut down, drawn together by module."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Final, TypeAlias
 
-from .building import Builder, Ref
+from .building import Builder
 from .errors import GraphError
 from .graph import ROLES, Graph, Node
 from .modes import scope_id, scope_path
-from .ops import LEAF, OPAQUE, by_code
+from .ops import LEAF, OPAQUE, Op, by_code
 
 __all__ = ["expand", "fold", "slice_of"]
+
+#: What a node inside a module may be made of before it is shown where several results need it.
+_JOINT: Final = 16
+
+
+# --- expand -----------------------------------------------------------------
+
+
+#: One row of what an operation is made of: its own operation, where its operands are among the
+#: operands and the rows before it, and the number of a constant.
+_Row: TypeAlias = tuple[Op, tuple[int, ...], float]
 
 
 def expand(graph: Graph) -> Graph:
     """See `Graph.expand`."""
     builder = Builder()
-    refs: list[Ref] = []
+    index: list[int] = []
+    known: dict[tuple[Op, int], list[_Row]] = {}
     for i, code in enumerate(graph.op):
         op = by_code(code)
-        operands = [refs[j] for j in graph.operands_of(i)]
-        if op.expands:
-            builder.scope = graph.scope[i]
-            ref = op.forward(*operands)
-            if ref in operands:  # the sum of one operand is that operand
-                refs.append(ref)
-                continue
-            builder.grad[ref.index] = graph.grad[i]
-            if i in graph.labels:
-                builder.labels[ref.index] = graph.labels[i]
-        else:
-            ref = builder.copy(graph, i, [r.index for r in operands])
-        refs.append(ref)
-    return builder.build([refs[i].index for i in graph.outputs])
+        operands = [index[j] for j in graph.operands_of(i)]
+        if not op.expands:
+            index.append(builder.copy(graph, i, operands).index)
+            continue
+        rows = known.get((op, len(operands)))
+        if rows is None:
+            rows = known[op, len(operands)] = _written_out(op, len(operands))
+        builder.scope = graph.scope[i]
+        index.append(_write(builder, rows, operands, graph.data[i], graph.grad[i]))
+        if i in graph.labels:  # the sum of one operand is that operand, which may have its own
+            builder.labels.setdefault(index[i], graph.labels[i])
+    return builder.build([index[i] for i in graph.outputs])
 
 
-def slice_of(graph: Graph, nodes: Sequence[int | Node]) -> Graph:
+def _written_out(op: Op, count: int) -> list[_Row]:
+    """What an operation of so many operands is made of, by its `forward`."""
+    builder = Builder()
+    op.forward(*[builder.leaf(1.0, "input") for _ in range(count)])
+    graph = builder.build([])
+    return [
+        (by_code(graph.op[i]), tuple(graph.operands_of(i)), graph.data[i])
+        for i in range(count, len(graph))
+    ]
+
+
+def _write(
+    builder: Builder, rows: list[_Row], operands: list[int], data: float, grad: float
+) -> int:
+    """Add what an operation is made of, with its numbers, and give the index of the last node.
+
+    Each node gets the gradient that the sweep would hand to it from the last one,
+    whose gradient is known; the operands have theirs.
+    """
+    if not rows:
+        return operands[0]
+    count = len(operands)
+    numbers = [builder.data[j] for j in operands]
+    for op, below, constant in rows:
+        numbers.append(constant if op is LEAF else op.forward(*[numbers[j] for j in below]))
+    numbers[-1] = data
+    grads = [0.0] * len(numbers)
+    grads[-1] = grad
+    if grad:  # else nothing flows, and 0 times inf would be nan
+        for i in range(len(numbers) - 1, count - 1, -1):
+            op, below, _ = rows[i - count]
+            if below and max(below) >= count:
+                handed = op.vjp(grads[i], numbers[i], *[numbers[j] for j in below])
+                for j, dx in zip(below, handed, strict=True):
+                    grads[j] += dx
+    place = operands
+    for (op, below, _), number, dx in zip(rows, numbers[count:], grads[count:], strict=True):
+        role = "constant" if op is LEAF else ""
+        place.append(builder.add(op, [place[j] for j in below], number, grad=dx, role=role))
+    return place[-1]
+
+
+# --- slice ------------------------------------------------------------------
+
+
+def slice_of(
+    graph: Graph, nodes: Sequence[int | Node], depth: int | None, users: int | None
+) -> Graph:
     """See `Graph.slice`.
 
     Raises:
-        GraphError: no nodes are given, or an index is out of range.
+        GraphError: no nodes are given, an index is out of range, or `depth` or
+            `users` is neither None nor a whole number from 0 up.
     """
     if not nodes:
         raise GraphError("slice() takes one node or more, and got none")
+    below, above = (
+        len(graph) if steps is None else _steps(name, steps)
+        for name, steps in (("depth", depth), ("users", users))
+    )
     outputs = [graph.index_of(node) for node in nodes]
-    wanted = bytearray(len(graph))
-    for i in outputs:
-        wanted[i] = 1
-    for i in range(max(outputs), -1, -1):
-        if wanted[i]:
-            for j in graph.operands_of(i):
-                wanted[j] = 1
+    shown, whole = _below(graph, outputs, below)
+    if above:
+        _above(graph, outputs, above, shown, whole)
     builder = Builder()
     index: dict[int, int] = {}
-    for i in range(max(outputs) + 1):
-        if wanted[i]:
+    for i in range(len(graph)):
+        if whole[i]:
             index[i] = builder.copy(graph, i, [index[j] for j in graph.operands_of(i)]).index
+        elif shown[i]:
+            index[i] = builder.cut(graph, i).index
     return builder.build([index[i] for i in outputs])
+
+
+def _steps(name: str, steps: Any) -> int:
+    if not (hasattr(type(steps), "__index__") and steps >= 0):
+        raise GraphError(f"{name} is a number of steps from 0 up, or None for all, not {steps!r}")
+    return int(steps)
+
+
+def _below(graph: Graph, outputs: list[int], steps: int) -> tuple[bytearray, bytearray]:
+    """Which nodes are within so many steps below others, and which of them are not at the end."""
+    left = [-1] * len(graph)  # of the steps, at each node; less than 0 where none leads to it
+    for i in outputs:
+        left[i] = steps
+    for i in range(max(outputs), -1, -1):
+        if left[i] > 0:
+            for j in graph.operands_of(i):
+                left[j] = max(left[j], left[i] - 1)
+    return bytearray([steps >= 0 for steps in left]), bytearray([steps > 0 for steps in left])
+
+
+def _above(
+    graph: Graph, outputs: list[int], steps: int, shown: bytearray, whole: bytearray
+) -> None:
+    """Add what is made of nodes in so many steps, with all that it is made of."""
+    left = [0] * len(graph)
+    for i in outputs:
+        left[i] = steps
+    for i in range(min(outputs) + 1, len(graph)):
+        operands = graph.operands_of(i)
+        here = max([left[j] for j in operands], default=0)
+        if here:
+            left[i] = max(left[i], here - 1)
+            shown[i] = whole[i] = True
+            for j in operands:
+                shown[j] = True
+
+
+# --- fold -------------------------------------------------------------------
 
 
 def fold(graph: Graph, depth: int | None) -> Graph:
@@ -69,63 +168,74 @@ def fold(graph: Graph, depth: int | None) -> Graph:
         raise GraphError(f"fold() keeps one part of a scope path or more, not {depth!r}")
     groups = _groups(graph, depth)
     shown = _shown(graph, groups)
+    owner = _owners(graph, groups, shown)
     builder = Builder()
     index: dict[int, int] = {}
-    for i in range(len(graph)):
-        if not shown[i]:
+    entering: dict[int, set[int]] = {}
+    for i, group in enumerate(groups):
+        if not group:
+            if shown[i]:
+                index[i] = builder.copy(graph, i, [index[j] for j in graph.operands_of(i)]).index
             continue
-        if not groups[i]:
-            index[i] = builder.copy(graph, i, [index[j] for j in graph.operands_of(i)]).index
+        made_of = entering.setdefault(owner[i], set())
+        for j in graph.operands_of(i):
+            if shown[j]:
+                made_of.add(j)
+            elif groups[j] and owner[j] != owner[i]:
+                made_of |= entering[j]
+        if owner[i] != i:
             continue
-        builder.scope = scope_id(groups[i])
-        below = [index[j] for j in _entering(graph, groups, shown, i)]
-        index[i] = builder.add(OPAQUE, below, graph.data[i], grad=graph.grad[i])
-        builder.names[index[i]] = groups[i]
-        if i in graph.labels:
-            builder.labels[index[i]] = graph.labels[i]
+        if shown[i] or len(made_of) > _JOINT:
+            shown[i] = True
+            builder.scope = group
+            below = sorted([index[j] for j in made_of])
+            index[i] = builder.add(OPAQUE, below, graph.data[i], grad=graph.grad[i])
+            builder.names[index[i]] = scope_path(group)
+            if i in graph.labels:
+                builder.labels[index[i]] = graph.labels[i]
+            del entering[i]
     return builder.build([index[i] for i in graph.outputs])
 
 
-def _groups(graph: Graph, depth: int | None) -> list[str]:
-    """The scope that each node is folded into, '' for those that stay as they are."""
-    paths = {s: ".".join(scope_path(s).split(".")[:depth]) for s in set(graph.scope)}
+def _groups(graph: Graph, depth: int | None) -> list[int]:
+    """The scope that each node is folded into, 0 for those that stay as they are."""
+    folded = {s: scope_id(".".join(scope_path(s).split(".")[:depth])) for s in set(graph.scope)}
     leaf = LEAF.code
-    return ["" if op == leaf else paths[s] for op, s in zip(graph.op, graph.scope, strict=True)]
+    return [0 if op == leaf else folded[s] for op, s in zip(graph.op, graph.scope, strict=True)]
 
 
-def _shown(graph: Graph, groups: list[str]) -> list[bool]:
+def _shown(graph: Graph, groups: list[int]) -> bytearray:
     """Whether a node is still there: one that another group uses, or that is an output."""
-    users: list[set[str]] = [set() for _ in groups]
+    nobody, several = -1, -2
+    users = [nobody] * len(groups)
     for i, group in enumerate(groups):
         for j in graph.operands_of(i):
-            users[j].add(group)
-    shown = []
+            if users[j] != group:
+                users[j] = group if users[j] == nobody else several
+    shown = bytearray(len(groups))
     for i, group in enumerate(groups):
         if graph.op[i] == LEAF.code:
             # a module's own leaf: one group uses it, and it is no input
-            own = len(users[i]) == 1 and "" not in users[i] and ROLES[graph.role[i]] != "input"
-            shown.append(not own)
+            shown[i] = users[i] <= 0 or ROLES[graph.role[i]] == "input"
         else:
-            shown.append(not group or bool(users[i] - {group}))
+            shown[i] = not group or users[i] not in (nobody, group)
     for i in graph.outputs:
         shown[i] = True
     return shown
 
 
-def _entering(graph: Graph, groups: list[str], shown: list[bool], i: int) -> list[int]:
-    """What a result of a group is made of, as far as it is shown: each once, in graph order.
+def _owners(graph: Graph, groups: list[int], shown: bytearray) -> list[int]:
+    """The result that each node inside a group belongs to.
 
-    Another result of the same group is the end of the way, so that a chain of
-    results is not walked down from each of its links.
+    It is the only one that needs it. What several need is a joint, and belongs to
+    itself, as a result does; so each node is looked at once, whatever their number.
     """
-    entering: set[int] = set()
-    seen: set[int] = set()
-    stack = [i]
-    while stack:
-        for j in graph.operands_of(stack.pop()):
-            if shown[j]:
-                entering.add(j)
-            elif groups[j] and j not in seen:
-                seen.add(j)
-                stack.append(j)
-    return sorted(entering)
+    owner = [-1] * len(groups)
+    for i in range(len(groups) - 1, -1, -1):
+        if shown[i] or owner[i] == -1:
+            owner[i] = i
+        if groups[i]:
+            for j in graph.operands_of(i):
+                if groups[j] and not shown[j]:
+                    owner[j] = owner[i] if owner[j] in (-1, owner[i]) else j
+    return owner

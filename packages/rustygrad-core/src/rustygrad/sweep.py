@@ -120,17 +120,18 @@ def sweep(order: Sequence[Any]) -> None:
 
 
 def check_forward(node: Any) -> None:
-    """Raise if finite operands made a result that is not finite.
+    """Raise if finite operands made a new node that is not finite; else note the user's line.
 
     Raises:
-        AnomalyError: naming the operation, its operands and the user's line.
+        AnomalyError: naming the operation, its operands and the line.
     """
+    line = user_line(type(node._backend).__module__.partition(".")[0])
     data = [operand.data for operand in node._prev]
     if math.isfinite(node.data) or not all(map(math.isfinite, data)):
+        node.__dict__["_source"] = line  # for `check_backward`
         return
-    engine = type(type(node)._backend).__module__.partition(".")[0]
     raise AnomalyError(
-        f"{node._op}({', '.join(map(repr, data))}) gave {node.data!r} at {user_line(engine)}. "
+        f"{node._op}({', '.join(map(repr, data))}) gave {node.data!r} at {line}. "
         f"Its operands are finite: keep them inside the domain of {node._op!r}."
     )
 

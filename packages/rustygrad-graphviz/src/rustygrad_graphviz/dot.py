@@ -92,8 +92,8 @@ def _lines(graph: Graph, rankdir: str, digits: int) -> Iterator[str]:
 def _node(node: Node, digits: int, is_output: bool) -> Iterator[str]:
     name = f"n{node.index}"
     parts = [f"data {_number(node.data, digits)}", f"grad {_number(node.grad, digits)}"]
-    if node.label:
-        parts.insert(0, _in_record(node.label))
+    if node.title:
+        parts.insert(0, _in_record(node.title))
     colour = COLOURS[node.role or ("output" if is_output else "")]
     fields = " | ".join(parts)
     yield f'  {name} [shape=record, style=filled, fillcolor="{colour}", label="{{ {fields} }}"];'

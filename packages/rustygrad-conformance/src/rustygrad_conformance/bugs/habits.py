@@ -80,7 +80,7 @@ def backward_by_hand_does_nothing(m: Engine) -> None:
 
 @bug("errors in closures are swallowed", "test_an_error_in_a_closure_reaches_the_caller")
 def errors_are_swallowed(m: Engine) -> None:
-    right = m.value.Pull.pull
+    right = m.opaque.Pull.pull
 
     def pull(self: Any, node: Any) -> None:
         try:
@@ -88,7 +88,7 @@ def errors_are_swallowed(m: Engine) -> None:
         except LookupError:
             return
 
-    m.value.Pull.pull = pull
+    m.opaque.Pull.pull = pull
 
 
 @bug("operations take exact Values only", "test_a_subclass_can_be_made_and_used")

@@ -26,10 +26,10 @@ def _capturing(m: Engine, changed: Callable[[Callable[[Any], Any], Any], Any]) -
 
         return right(roots) if copying else changed(right, roots)
 
-    def reduce_right(root: Any) -> Any:
+    def reduce_right(*arguments: Any) -> Any:
         copying.append(True)
         try:
-            return reduce(root)
+            return reduce(*arguments)
         finally:
             copying.pop()
 
@@ -66,9 +66,9 @@ class _Closure:
 def leaves_lose_their_identity(m: Engine) -> None:
     right = m.copying.reduce
 
-    def reduce(root: Any) -> Any:
-        rebuild, (graph, _, kinds), *_ = right(root)
-        return rebuild, (graph, {}, kinds)
+    def reduce(*arguments: Any) -> Any:
+        rebuild, (value, make, graph, _, kinds), *_ = right(*arguments)
+        return rebuild, (value, make, graph, {}, kinds)
 
     m.copying.reduce = reduce
 
@@ -100,7 +100,7 @@ def closures_are_dropped(m: Engine) -> None:
 
     def pull(node: Any) -> Any:
         if node._rule is m.ops.OPAQUE and node._attribute.closure:
-            return m.value.Pull(node._op)
+            return m.opaque.Pull(node._op)
         return right(node)
 
     m.copying._pull = pull
@@ -165,13 +165,13 @@ def free_recurses(m: Engine) -> None:
 def pickle_recurses(m: Engine) -> None:
     right = m.copying.reduce
 
-    def reduce(root: Any) -> Any:
+    def reduce(root: Any, make: Any) -> Any:
         def descend(node: Any) -> None:
             if node._prev:
                 descend(node._prev[0])
 
         descend(root)
-        return right(root)
+        return right(root, make)
 
     m.copying.reduce = reduce
 
@@ -230,6 +230,16 @@ def one_output(m: Engine) -> None:
     _captured(m, lambda columns: columns.update(outputs=columns["outputs"][:1]))
 
 
+@bug("capture visits the roots last to first", "test_what_a_later_root_adds_comes_last")
+def capture_visits_roots_backwards(m: Engine) -> None:
+    def changed(right: Any, roots: Any) -> Any:
+        graph = right(roots[::-1])
+        columns = {slot: getattr(graph, slot) for slot in graph.__slots__}
+        return type(graph)(**(columns | {"outputs": graph.outputs[::-1]}))
+
+    _capturing(m, changed)
+
+
 @bug(
     "capture visits operands last to first",
     "test_a_graph_lists_operands_before_results_depth_first",
@@ -278,6 +288,14 @@ def scopes_are_not_stamped(m: Engine) -> None:
 )
 def names_are_lost(m: Engine) -> None:
     _captured(m, lambda columns: columns.update(names={}))
+
+
+@bug("paths of parameters are lost at capture", "test_parameters_are_captured_with_their_paths")
+def paths_are_lost(m: Engine) -> None:
+    opaque = m.ops.OPAQUE.code
+    _captured(
+        m, lambda c: c.update(names={i: n for i, n in c["names"].items() if c["op"][i] == opaque})
+    )
 
 
 @bug(

@@ -11,6 +11,7 @@ from ..programs import Program
 __all__ = ["smallest"]
 
 _NUMBER: Final = re.compile(r"(?<![\w.])\d+\.\d+(?:e[+-]?\d+)?")
+_ITEM: Final = re.compile(r"\b\w+, |, \w+\b")
 _SIMPLE: Final = ("1.0", "2.0", "0.5", "3.0")
 
 
@@ -40,12 +41,15 @@ def smallest(program: Program, fails: Callable[[Program], bool]) -> Program:
 
 
 def _simpler(lines: list[str]) -> Iterator[list[str]]:
-    """The program without some of its lines, large parts first; then with simpler numbers."""
+    """The program without some lines, large parts first; without an item; with simpler numbers."""
     size = len(lines) // 2
     while size:
         for start in range(len(lines) - size, -1, -size):
             yield lines[:start] + lines[start + size :]
         size //= 2
+    for i, line in enumerate(lines):
+        for match in _ITEM.finditer(line):
+            yield [*lines[:i], line[: match.start()] + line[match.end() :], *lines[i + 1 :]]
     for i, line in enumerate(lines):
         for match in _NUMBER.finditer(line):
             for number in _SIMPLE[: _rank(match[0])]:

@@ -55,6 +55,17 @@ def test_the_outputs_of_a_graph_are_its_roots_in_order(backend: Any, reference: 
     assert got.outputs == right.outputs
 
 
+def test_what_a_later_root_adds_comes_last(backend: Any) -> None:
+    a = backend.Value(3.0)
+    first, later = a * 2, a.exp() + backend.Value(1.0)
+    alone, both = Graph.capture(first), Graph.capture(first, later)
+    assert list(both.op)[: len(alone)] == list(alone.op), f"{both}\n\nshould begin with\n{alone}"
+    # which is how names are found without adding anything to the graph
+    named = Graph.capture(first, names={"first": first, "later": later})
+    assert (len(named), named.outputs) == (len(alone), alone.outputs)
+    assert list(named.labels.values()) == ["first"]
+
+
 @pytest.mark.parametrize("name", OPS)
 def test_every_operation_is_captured_under_its_name(backend: Any, name: str) -> None:
     op = OPS[name]
@@ -106,6 +117,14 @@ def test_hand_built_nodes_are_captured_as_opaque(backend: Any) -> None:
     a = backend.Value(3.0)
     node = Graph.capture(backend.Value(9.0, (a,), "square"))[1]
     assert (node.op.name, node.symbol, node.data) == ("opaque", "square", 9.0)
+
+
+def test_parameters_are_captured_with_their_paths(backend: Any) -> None:
+    model = rustygrad.MLP(1, [1], backend=backend.name)
+    graph = Graph.capture(model([1.0]))
+    assert [node.title for node in graph.leaves("parameter")] == [
+        "layers.0.neurons.0.b", "layers.0.neurons.0.w.0",
+    ]  # fmt: skip
 
 
 def test_nodes_with_an_assigned_closure_are_captured_as_opaque(backend: Any) -> None:

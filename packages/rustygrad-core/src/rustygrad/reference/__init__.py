@@ -8,10 +8,11 @@ from typing import Any
 from ..building import Builder
 from ..graph import Graph
 from ..interfaces import Numerics, exact
-from ..ops import OPAQUE
+from ..opaque import Pull
+from ..ops import LEAF, OPAQUE
 from ..sweep import topological_order
 from . import value
-from .value import Pull, Value, apply, opaque
+from .value import Value, apply, opaque
 
 __all__ = ["ReferenceBackend", "Value"]
 
@@ -47,6 +48,8 @@ class ReferenceBackend:
             )
             if op is OPAQUE:
                 builder.names[index] = node._op
+            elif op is LEAF and node._path:
+                builder.names[index] = node._path
             elif op.attribute:
                 builder.attribute[index] = node._attribute
             if node.label:

@@ -12,41 +12,16 @@ from operator import attrgetter
 from typing import Any, ClassVar
 
 from .. import ops
-from ..convert import as_float, as_number, backend_of, describe
-from ..errors import ConversionError, MixedBackendsError
-from ..modes import PLAIN, Mode, current, user_line
-from ..ops import ADD, LEAF, MUL, OPAQUE, SUB, Op
+from ..convert import as_float, as_number, no_operand, refuse_stranger
+from ..modes import PLAIN, Mode, current
+from ..opaque import Pull, check_children
+from ..ops import ADD, LEAF, MUL, OPAQUE, SUB, Op, by_code
 from ..sweep import backward_order, check_backward, check_forward, sweep
 
-__all__ = ["Pull", "Value", "apply", "opaque"]
+__all__ = ["Value", "apply", "opaque", "rebuild"]
 
 _mode = current.get
 _new = object.__new__
-
-
-class Pull:
-    """What an opaque node is called, and how it hands its gradient on, if it does."""
-
-    __slots__ = ("closure", "name", "vjp")
-
-    def __init__(
-        self,
-        name: str,
-        closure: Callable[[], Any] | None = None,
-        vjp: Callable[..., Any] | None = None,
-    ) -> None:
-        self.name = name
-        self.closure = closure
-        self.vjp = vjp
-
-    def pull(self, node: Any) -> None:
-        """Hand the node's gradient to its operands."""
-        if self.closure:
-            self.closure()
-        elif self.vjp:
-            grads = self.vjp(node._grad, node._data, *[x._data for x in node._prev])
-            for x, dx in zip(node._prev, grads, strict=True):
-                x._grad += dx
 
 
 class Value:
@@ -75,6 +50,7 @@ class Value:
     )  # fmt: skip
     _backend: ClassVar[Any]
     label = ""  # on the class, so that a node without a name stores none
+    _path = ""  # of a parameter in its module
 
     def __init__(
         self, data: Any, _children: Iterable[Value] = (), _op: str = "", label: str = ""
@@ -83,7 +59,7 @@ class Value:
         self._grad = 0.0
         self._prev = tuple(_children)
         if self._prev:
-            _check_children(self._prev)
+            check_children(self._prev, self._backend)
         self._rule = OPAQUE if self._prev else LEAF
         self._attribute: Any = Pull(_op) if self._prev else "input"
         if _op and not self._prev:
@@ -132,9 +108,7 @@ class Value:
 
     @_backward.setter
     def _backward(self, closure: Callable[[], Any]) -> None:
-        if not callable(closure):
-            raise ConversionError(f"_backward is a function without arguments, not {closure!r}")
-        self._attribute = Pull(self._op, closure)
+        self._attribute = Pull.assigned(self._op, closure)
         self._rule = OPAQUE
 
     def _hand_down(self) -> None:
@@ -276,18 +250,19 @@ class Value:
 
     def __copy__(self) -> Value:
         """Another node with the same operands."""
-        from .copying import clone
+        from ..copying import clone
 
-        return clone(self)
+        twin: Value = clone(self, rebuild)
+        return twin
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Pickle and deepcopy carry the whole graph, and keep its leaves' identity."""
-        from .copying import reduce
+        from ..copying import reduce
 
-        return reduce(self)
+        return reduce(self, rebuild)
 
     def __setstate__(self, state: Any) -> None:
-        from .copying import restore
+        from ..copying import restore
 
         restore(self, state)
 
@@ -316,16 +291,8 @@ def _observe(node: Value, mode: Mode) -> None:
     """What `anomaly` and `no_grad` do to a new node."""
     if mode.anomaly:
         check_forward(node)
-        node.__dict__["_source"] = user_line(__name__.partition(".")[0])
     if not mode.grad:
         node._rule, node._prev, node._attribute = LEAF, (), "input"
-
-
-def _check_children(children: Iterable[Any]) -> None:
-    for child in children:
-        if not isinstance(child, Value):
-            _refuse_stranger(child)
-            raise ConversionError(f"_children takes Values, not {child!r}: wrap it, Value(x)")
 
 
 def _unary(op: Op, x: Value) -> Value:
@@ -355,7 +322,7 @@ def operand(x: Any) -> Value | None:
         return x
     number = as_number(x)
     if number is None:
-        _refuse_stranger(x)
+        refuse_stranger(x, Value._backend.name)
         return None
     constant = Value(number)
     constant._attribute = "constant"
@@ -368,16 +335,9 @@ def _number(x: Any) -> Any:
         return x._data
     number = as_number(x)
     if number is None:
-        _refuse_stranger(x)
+        refuse_stranger(x, Value._backend.name)
         return NotImplemented
     return number
-
-
-def _refuse_stranger(x: Any) -> None:
-    """Raise if `x` is a Value of another backend."""
-    other = backend_of((x,))
-    if other is not None:
-        raise MixedBackendsError.between(Value._backend.name, other.name)
 
 
 def apply(op: Op, operands: Sequence[Any], attribute: float | None = None) -> Value:
@@ -409,5 +369,25 @@ def opaque(pull: Pull, operands: Sequence[Any], data: float) -> Value:
 def _required(x: Any) -> Value:
     node = operand(x)
     if node is None:
-        raise ConversionError(f"an operand is a Value or a real number, not {describe(x)}")
+        raise no_operand(x)
+    return node
+
+
+def rebuild(
+    cls: type[Value],
+    code: int,
+    operands: tuple[Value, ...],
+    data: float,
+    grad: float,
+    attribute: Any,
+    scope: int,
+) -> Value:
+    """One node from its record, for `rustygrad.copying`."""
+    node = _new(cls)
+    node._rule = by_code(code)
+    node._data, node._grad, node._prev = data, grad, operands
+    if attribute is not None:
+        node._attribute = attribute
+    if scope:
+        node._scope = scope
     return node

@@ -1,4 +1,4 @@
-"""Layers in one call: the same numbers and the same nodes as neuron by neuron, whatever is done."""
+"""Folded nodes: layers in one call and chains of products, the same whatever is done with them."""
 
 import copy
 import gc
@@ -107,6 +107,30 @@ class Story:
                 ]
             )()
         )
+
+    def do_add_up(self):
+        """Sums of products, as programs write them; sometimes somebody keeps a part."""
+        rng = self.rng
+        total = rng.choice([*self.nodes, 0.5])
+        for _ in range(rng.choice([1, 2, 3, 5, 9, 40])):
+            w, x = rng.choice(self.nodes), rng.choice([*self.nodes, 2.0])
+            if rng.random() < 0.1:
+                product = w * x
+                self.nodes.append(product)
+                total = total + product
+            elif rng.random() < 0.1:
+                total = total + w.tanh()
+            elif rng.random() < 0.1:
+                total = x * w + total
+            else:
+                total = total + w * x
+            if rng.random() < 0.03:
+                self.nodes.append(total)
+            if rng.random() < 0.01:
+                total.backward()
+            if rng.random() < 0.01:
+                total.grad = 3.0
+        self.nodes.append(total.tanh() if rng.random() < 0.5 else total)
 
     def do_backward(self):
         root = self.rng.choice(self.nodes[-5:])
@@ -228,7 +252,8 @@ class Story:
         self.rng.choice(self.nodes)._backward()
 
     def tell(self, length=25):
-        often = ["call", "call", "call", "combine", "backward", "loss", "loss", "step", "write"]
+        often = ["call", "call", "call", "add_up", "add_up", "combine", "backward", "loss", "loss"]
+        often += ["step", "write"]
         seldom = ["look", "capture", "write", "change", "copy", "forget", "hand_down", "hook"]
         for _ in range(length):
             name = self.rng.choice(often if self.rng.random() < 0.75 else seldom)
@@ -247,6 +272,92 @@ def test_a_random_story_is_the_same_on_both_engines(seed):
     told, expected = Story(seed, "c").tell(), Story(seed, "python").tell()
     for position, (a, b) in enumerate(zip(told, expected, strict=True)):
         assert a == b, f"at {position}, after {expected[max(0, position - 3) : position]}"
+
+
+def chain_of(count):
+    make = rustygrad.get_backend("c").Value
+    w, total = make(2.0), make(1.0)
+    for _ in range(count):
+        total = total + w * 3.0
+    return w, total
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 5, 16, 17, 33, 200_000])
+def test_a_chain_is_what_its_nodes_would_be(count):
+    w, total = chain_of(count)
+    total.backward()
+    assert (total.data, w.grad) == (1.0 + 6.0 * count, 3.0 * count)
+    assert len(Graph.capture(total)) == 3 * count + 2
+
+
+def test_a_chain_keeps_what_somebody_else_holds():
+    make = rustygrad.get_backend("c").Value
+    w, total = make(2.0), make(1.0)
+    product = w * 3.0
+    partial = total + product
+    result = (partial + w * 4.0).relu()
+    result.backward()
+    assert (product.grad, partial.grad) == (1.0, 1.0)
+    assert result._prev[0]._prev[0] is partial
+    assert partial._prev == (total, product)
+
+
+@pytest.mark.parametrize(
+    ("touch", "read", "expected"),
+    [
+        (lambda v: setattr(v, "grad", 5.0), lambda v: v.grad, 5.0),
+        (lambda v: setattr(v, "label", "kept"), lambda v: v.label, "kept"),
+        (lambda v: v.backward(), lambda v: v.grad, 1.0),
+        (lambda v: setattr(v, "data", 7.0), lambda v: v.data, 7.0),
+    ],
+)
+def test_a_chain_keeps_what_was_done_to_a_part(touch, read, expected):
+    make = rustygrad.get_backend("c").Value
+    product = make(2.0) * make(3.0)
+    touch(product)
+    total = make(1.0) + product
+    del product
+    touch(total)
+    result = (total + make(1.0) * 2.0).relu()
+    del total
+    total = result._prev[0]._prev[0]
+    assert (read(total._prev[1]), read(total)) == (expected, expected)
+
+
+def test_a_gradient_handed_down_by_hand_stops_at_the_chain():
+    _, total = chain_of(3)
+    result = total.relu()
+    result.grad = 1.0
+    result._backward()
+    assert (total.grad, total._prev[1].grad) == (1.0, 0.0)
+
+
+def test_a_chain_lets_go_of_its_factors():
+    make = rustygrad.get_backend("c").Value
+    x = make(1.0)
+    gone = weakref.ref(x)
+    total = make(0.0) + make(2.0) * x + x * x
+    total = total + 1.0
+    del x
+    assert gone() is not None
+    del total
+    assert gone() is None
+
+
+def test_many_products_interleaved_with_deep_factors():
+    make = rustygrad.get_backend("c").Value
+    w, x, total = make(1.0), make(1e-3), make(0.0)
+    for _ in range(100_000):
+        x = x + w * 1e-9
+        total = total + w * x
+    total.backward()
+    make = rustygrad.get_backend("python").Value
+    v, y, expected = make(1.0), make(1e-3), make(0.0)
+    for _ in range(100_000):
+        y = y + v * 1e-9
+        expected = expected + v * y
+    expected.backward()
+    assert (total.data, w.grad) == (expected.data, v.grad)
 
 
 def model_and_stack(nouts=(3, 2), **kwargs):
