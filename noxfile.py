@@ -134,7 +134,7 @@ def native(session: nox.Session) -> None:
     _install(session, *TEST_TOOLS, native=True)
     session.run("pytest", *(session.posargs or [f"{path}/tests" for path in NATIVE]))
     if session.python == PYTHON and not session.posargs:
-        session.run("python", *FUZZ, "--programs", "15000")
+        session.run("python", *FUZZ, "--programs", "30000")
 
 
 FUZZ = ["-m", "rustygrad_conformance.fuzz", "c"]
