@@ -147,6 +147,25 @@ distance(const Node *a, const Node *b)
     return a > b ? (uintptr_t)a - (uintptr_t)b : (uintptr_t)b - (uintptr_t)a;
 }
 
+/* Whether a node is made of leaves alone. */
+static inline int
+is_low(const Node *node)
+{
+    return !(node->flags & (BLOCK | FOLDED)) &&
+           (node->count < 1 || node->pair[0]->op == OP_leaf) &&
+           (node->count < 2 || node->pair[1]->op == OP_leaf);
+}
+
+/* Of the two operands of a dying node that die with it: whether the first is likely the younger.
+ * Memory is reused in the order of use if the younger one is freed first. In `c + a * b` that is
+ * the product, which ends soon; else it is the one that lies nearer. */
+static inline int
+first_is_younger(const Node *node, const Node *x, const Node *y)
+{
+    int x_is_low = is_low(x), y_is_low = is_low(y);
+    return x_is_low != y_is_low ? x_is_low : distance(node, x) < distance(node, y);
+}
+
 /* Let go of what a node's operation holds. */
 void
 node_let_go(const Node *node)
@@ -165,11 +184,13 @@ node_let_go(const Node *node)
     }
     Node *x = node->pair[0], *y = count > 1 ? node->pair[1] : NULL;
     if (count > 1) {
-        /* The one that was made right before this node lies beside it. It goes last, and so is
-         * the first to be freed of those that wait: memory is reused in order then. */
-        int x_is_nearer = distance(node, x) < distance(node, y);
-        Py_DECREF(x_is_nearer ? y : x);
-        Py_DECREF(x_is_nearer ? x : y);
+        if (Py_REFCNT(x) == 1 && Py_REFCNT(y) == 1 && x != y && first_is_younger(node, x, y)) {
+            Node *other = x;
+            x = y;
+            y = other;
+        }
+        Py_DECREF(x);
+        Py_DECREF(y); /* of those that wait the last comes first */
     }
     else if (count > 0) {
         Py_DECREF(x);
