@@ -137,7 +137,7 @@ list_nodes(State *state, Order *order, PyObject *const *roots, Py_ssize_t count,
 {
     Frame *stack = NULL;
     Py_ssize_t depth = 0, room = 0;
-    uint64_t mark = ++state->traversals;
+    uint64_t mark = next_marks(state, 1);
     *order = (Order){NULL, 0, 0, NULL, 0, 0, 0, 0, 0};
     for (Py_ssize_t r = 0; r < count; r++) {
         Node *node = (Node *)roots[r];

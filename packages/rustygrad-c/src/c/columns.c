@@ -60,12 +60,11 @@ engine_columns(PyObject *module, PyObject *args)
         goto done;
     }
     Py_ssize_t edges = 0, count = order.count;
-    uint64_t base = state->traversals;
+    uint64_t base = next_marks(state, (uint64_t)count);
     for (Py_ssize_t i = 0; i < count; i++) {
         edges += order.nodes[i]->count;
         order.nodes[i]->mark = base + (uint64_t)i;
     }
-    state->traversals = base + (uint64_t)count;
     const size_t sizes[COLUMNS] = {1, 8, 8, 8, 8, 8, 1, 4};
     for (int c = 0; c < COLUMNS; c++) {
         columns[c] = column(c == OPERANDS ? edges : c == OFFSETS ? count + 1 : count, sizes[c]);

@@ -303,6 +303,18 @@ node_finish(State *state, Node *node)
     return mode == state->plain ? node : node_finish_in_mode(state, node);
 }
 
+/* The first of some marks that no node has; after 2^40 of them they begin again. */
+static inline uint64_t
+next_marks(State *state, uint64_t count)
+{
+    if (state->traversals + count >= (uint64_t)1 << 40) {
+        state->traversals = 0;
+    }
+    uint64_t first = state->traversals + 1;
+    state->traversals += count;
+    return first;
+}
+
 /* The operands of a chain: what it starts with, then w and x of each pair. */
 static inline Node *
 chain_operand(const Node *chain, uint32_t i)
