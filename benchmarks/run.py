@@ -20,6 +20,7 @@ SCALAR = "rustygrad python, micrograd-style"
 MLP = "rustygrad python, MLP"
 C_SCALAR = "rustygrad c, micrograd-style"
 C_MLP = "rustygrad c, MLP"
+PYTORCH = "PyTorch eager, whole batch"
 SAME_PROGRAM = ("micrograd", SCALAR, C_SCALAR)
 STARTS = {
     "python": "pass",
@@ -127,7 +128,7 @@ def table(title: str, times: dict) -> list[str]:
         if name != "F":
             ratios = [f"{t['micrograd'] / t[name]:.2f}" for t in (best, middle)]
         lines.append(
-            f"| {name} | {1e3 * best[name]:.2f} | {best[name] / best['F']:.1f} | {ratios[0]} "
+            f"| {name} | {1e3 * best[name]:.2f} | {best[name] / best['F']:.3g} | {ratios[0]} "
             f"| {1e3 * middle[name]:.2f} | {ratios[1]} |"
         )
     return lines
@@ -177,7 +178,10 @@ def report(rounds: int) -> str:
     c = importlib.util.find_spec("rustygrad_c") is not None
     off = race(["F", "micrograd", SCALAR, *[C_SCALAR] * c], rounds, "off")
     lines += table("One training step, the same program, collector off", off)
-    on = race(["F", "micrograd", SCALAR, MLP, *[C_SCALAR, C_MLP] * c], rounds, "on")
+    torch = importlib.util.find_spec("torch") is not None
+    on = race(
+        ["F", "micrograd", SCALAR, MLP, *[C_SCALAR, C_MLP] * c, *[PYTORCH] * torch], rounds, "on"
+    )
     lines += table("One training step, collector on", on)
     peers = [name for name in NODES if c or name != "c"]
     for shape, size, names, title in (
