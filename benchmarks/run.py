@@ -20,6 +20,7 @@ SCALAR = "rustygrad python, micrograd-style"
 MLP = "rustygrad python, MLP"
 C_SCALAR = "rustygrad c, micrograd-style"
 C_MLP = "rustygrad c, MLP"
+PYTORCH = "PyTorch eager, whole batch"
 SAME_PROGRAM = ("micrograd", SCALAR, C_SCALAR)
 STARTS = {
     "python": "pass",
@@ -29,20 +30,23 @@ STARTS = {
 }
 
 
+#: Who makes graphs node by node, and how many rounds it gets at the most.
+NODES = {"float": 100, "c": 100, "python": 5, "micrograd": 3}
+
+
 class Contender:
     """A process that runs one step whenever it is told to."""
 
-    def __init__(self, name: str, collector: str) -> None:
-        command = [sys.executable, str(HERE / "contender.py"), name, collector]
+    def __init__(self, script: str, *arguments: object) -> None:
+        command = [sys.executable, str(HERE / script), *map(str, arguments)]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def step(self) -> tuple[float, str]:
-        """The seconds that a step took, and what it returned."""
+    def step(self) -> list[float]:
+        """What it measured."""
         print(file=self.process.stdin, flush=True)
-        seconds, result = self.process.stdout.readline().split()
-        return float(seconds), result
+        return [float(number) for number in self.process.stdout.readline().split()]
 
     def stop(self) -> None:
         self.process.stdin.close()
@@ -59,7 +63,7 @@ def race(names: list[str], rounds: int, collector: str) -> dict:
     """The times of each contender, taking turns."""
     times = {name: [] for name in names}
     with contextlib.ExitStack() as stack:
-        contenders = {name: Contender(name, collector) for name in names}
+        contenders = {name: Contender("contender.py", name, collector) for name in names}
         for contender in contenders.values():
             stack.callback(contender.stop)
         for i in range(rounds):
@@ -69,12 +73,28 @@ def race(names: list[str], rounds: int, collector: str) -> dict:
                 seconds, result = contender.step()
                 times[name].append(seconds)
                 if name in SAME_PROGRAM:
-                    results.add(float(result))
+                    results.add(result)
             # micrograd keeps children in a set, so its last bits change from run to run
             rounded = {round(result, 6) for result in results}
             assert len(rounded) < 2, f"the contenders disagree about the loss: {results}"
     progress("")
     return times
+
+
+def node_race(names: list[str], shape: str, size: int, rounds: int) -> dict:
+    """What each contender measured of a graph, by node, round by round."""
+    seen = {name: [] for name in names}
+    with contextlib.ExitStack() as stack:
+        contenders = {name: Contender("nodes.py", name, shape, size) for name in names}
+        for contender in contenders.values():
+            stack.callback(contender.stop)
+        for i in range(rounds):
+            progress(f"round {i + 1} of {rounds}, {size} nodes of {shape}")
+            for name, contender in contenders.items():
+                if i < NODES[name]:
+                    seen[name].append(contender.step())
+    progress("")
+    return seen
 
 
 def starts(rounds: int) -> dict:
@@ -108,9 +128,27 @@ def table(title: str, times: dict) -> list[str]:
         if name != "F":
             ratios = [f"{t['micrograd'] / t[name]:.2f}" for t in (best, middle)]
         lines.append(
-            f"| {name} | {1e3 * best[name]:.2f} | {best[name] / best['F']:.1f} | {ratios[0]} "
+            f"| {name} | {1e3 * best[name]:.2f} | {best[name] / best['F']:.3g} | {ratios[0]} "
             f"| {1e3 * middle[name]:.2f} | {ratios[1]} |"
         )
+    return lines
+
+
+def node_table(title: str, seen: dict) -> list[str]:
+    """What a node costs: the best rounds, and the memory of the first."""
+    lines = ["", f"## {title}", ""]
+    lines += ["| who | build ns | over float | backward ns | free ns | bytes |"]
+    lines += ["| --- | ---: | ---: | ---: | ---: | ---: |"]
+    float_ns = min(row[0] for row in seen["float"])
+    for name, rows in seen.items():
+        build, backward, free, _ = (min(column) for column in zip(*rows))
+        if name == "float":
+            lines.append(f"| {name} | {build:.1f} | 1.0 | | | |")
+        else:
+            lines.append(
+                f"| {name} | {build:.1f} | {build / float_ns:.1f} | {backward:.1f} | {free:.1f} "
+                f"| {rows[0][3]:.1f} |"
+            )
     return lines
 
 
@@ -133,13 +171,27 @@ def report(rounds: int) -> str:
         f"{processor()}, one thread each. Every contender has a process of its own, they take "
         f"turns, {rounds} rounds each. One step is forward, `zero_grad`, "
         "`backward` and update of a 2-16-16-1 network on 100 samples; F is the forward pass "
-        "alone on plain Python floats. `python3 dev.py bench` measures anew.",
+        "alone on plain Python floats. A node's bytes are what the process grows by. The graphs "
+        "of nodes are rows of 200 turns, so that micrograd's recursion gets through. "
+        "`python3 dev.py bench` measures anew.",
     ]
     c = importlib.util.find_spec("rustygrad_c") is not None
     off = race(["F", "micrograd", SCALAR, *[C_SCALAR] * c], rounds, "off")
     lines += table("One training step, the same program, collector off", off)
-    on = race(["F", "micrograd", SCALAR, MLP, *[C_SCALAR, C_MLP] * c], rounds, "on")
+    torch = importlib.util.find_spec("torch") is not None
+    on = race(
+        ["F", "micrograd", SCALAR, MLP, *[C_SCALAR, C_MLP] * c, *[PYTORCH] * torch], rounds, "on"
+    )
     lines += table("One training step, collector on", on)
+    peers = [name for name in NODES if c or name != "c"]
+    for shape, size, names, title in (
+        ("products", 400, ["float", *["c"] * c], "One node of `c = a * b + c`, 400 in a graph"),
+        ("products", 10**6, peers, "One node of `c = a * b + c`, 10^6 in a graph"),
+        ("sums", 10**6, ["float", *["c"] * c], "One node of `c = c + a`, 10^6 in a graph"),
+        ("products", 10**7, ["float", *["c"] * c], "One node of `c = a * b + c`, 10^7 in a graph"),
+    ):
+        few = min(rounds, 5) if size > 10**6 else rounds
+        lines += node_table(title, node_race(names, shape, size, few))
     title = "From the start of the interpreter to the first Value"
     lines += start_table(title, starts(2 * rounds))
     return "\n".join(lines) + "\n"

@@ -9,9 +9,10 @@ import subprocess
 
 import pytest
 import rustygrad
-from rustygrad import Graph, Value, export
+from rustygrad import Graph, export
 from rustygrad.errors import ArgumentError, GraphError
 from rustygrad.ops import GREATER, OPS, POW
+from rustygrad.reference import Value
 from rustygrad.sources import c, c_source
 from test_graph_differentiate import program
 

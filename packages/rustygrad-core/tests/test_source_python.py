@@ -11,9 +11,10 @@ import pytest
 import rustygrad
 from hypothesis import given
 from hypothesis import strategies as st
-from rustygrad import Graph, Value, export
+from rustygrad import Graph, export
 from rustygrad.errors import GraphError
 from rustygrad.ops import OPS, POW
+from rustygrad.reference import Value
 from rustygrad.sources import python, python_source
 from rustygrad_conformance.strategies import EXTREME, MODERATE, programs
 

@@ -2,8 +2,9 @@
  *
  * Depth first, operands in order, on a stack of our own; a number in the node
  * tells which traversal has seen it last. No Python runs during a traversal, so
- * a closure called in the sweep may itself call backward. A node's operands
- * never change, so the root keeps all of the order alive.
+ * a closure called in the sweep may itself call backward. The root keeps all of
+ * the order alive: what a node loses during a walk, by being initialised again,
+ * is kept until the walk ends.
  */
 #include "engine.h"
 
@@ -136,7 +137,7 @@ list_nodes(State *state, Order *order, PyObject *const *roots, Py_ssize_t count,
 {
     Frame *stack = NULL;
     Py_ssize_t depth = 0, room = 0;
-    uint64_t mark = ++state->traversals;
+    uint64_t mark = next_marks(state, 1);
     *order = (Order){NULL, 0, 0, NULL, 0, 0, 0, 0, 0};
     for (Py_ssize_t r = 0; r < count; r++) {
         Node *node = (Node *)roots[r];
@@ -219,9 +220,10 @@ sweep_calling(State *state, Order *order, int check)
         }
         else {
             op_hand_down(node);
-            continue;
+            done = Py_NewRef(Py_None);
         }
-        if (done == NULL) {
+        if (done == NULL || (i % SIGNALS_EVERY == SIGNALS_EVERY - 1 && PyErr_CheckSignals() < 0)) {
+            Py_XDECREF(done);
             return -1;
         }
         Py_DECREF(done);
@@ -289,12 +291,14 @@ value_backward(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject
     }
     int check = mode && state->mode_anomaly;
     Order order;
-    if (order_of(state, &order, &self, 1, 0, check) < 0) {
-        return NULL;
-    }
-    root->grad += seed;
-    int status = order.opaque || check ? sweep_calling(state, &order, check)
+    state->walks++;
+    int status = order_of(state, &order, &self, 1, 0, check);
+    if (status == 0) {
+        root->grad += seed;
+        status = order.opaque || check ? sweep_calling(state, &order, check)
                                        : sweep(state, &order);
+    }
+    walk_ends(state);
     order_free(&order);
     if (status < 0) {
         return NULL;

@@ -15,8 +15,6 @@
  */
 #include "engine.h"
 
-#define FIRST_ROOM 4
-
 /* Whether a node is held by one other node alone, and has nothing that would be lost with it. */
 static inline int
 is_passing(const Node *node, const Node *holder)
@@ -40,8 +38,8 @@ chain_absorb(State *state, Node *sum)
     if (start->op == OP_chain && start->count < LONGEST_CHAIN && is_passing(start, sum)) {
         pairs = start->pairs;
         count = start->count;
-        if (count == FIRST_ROOM || (count > 8 && (count & (count - 1)) == 0)) { /* full */
-            pairs = PyMem_Realloc(pairs, (count < 8 ? 16 : 2 * count) * sizeof(Pair));
+        if (count == 1 || count == 4 || (count > 8 && (count & (count - 1)) == 0)) { /* full */
+            pairs = PyMem_Realloc(pairs, (count < 8 ? 4 : 2) * count * sizeof(Pair));
             if (pairs == NULL) {
                 return;
             }
@@ -52,7 +50,7 @@ chain_absorb(State *state, Node *sum)
         node_recycle(state, start);
     }
     else {
-        pairs = PyMem_Malloc(FIRST_ROOM * sizeof(Pair));
+        pairs = PyMem_Malloc(sizeof(Pair));
         if (pairs == NULL) {
             return;
         }

@@ -11,21 +11,23 @@ column(Py_ssize_t count, size_t size)
     return PyBytes_FromStringAndSize(NULL, count * (Py_ssize_t)size);
 }
 
-/* Keep a node's free attribute of that name where it is a text; -1 on error. */
+/* Keep what a node is called, a new reference or NULL, where it is a text; -1 on error. */
 static int
-take_text(Node *node, const char *name, PyObject *texts, PyObject *index)
+take_text(PyObject *text, PyObject *texts, PyObject *index)
 {
-    PyObject *text = PyDict_GetItemString(node->dict, name);
-    if (text == NULL || !PyUnicode_Check(text) || PyUnicode_GET_LENGTH(text) == 0) {
-        return 0;
+    int status = PyErr_Occurred() ? -1 : 0;
+    if (text != NULL && PyUnicode_Check(text) && PyUnicode_GET_LENGTH(text)) {
+        status = PyDict_SetItem(texts, index, text);
     }
-    return PyDict_SetItem(texts, index, text);
+    Py_XDECREF(text);
+    return status;
 }
 
 /* columns(roots) -> (columns, labels, names, sources, outputs, nodes or None)
  *
  * The marks of the traversal are replaced by positions, so that an operand's index is
- * read from the operand itself. */
+ * read from the operand itself. What may run Python, such as the collector, comes before
+ * the traversal or after the last look at a mark. */
 PyObject *
 engine_columns(PyObject *module, PyObject *args)
 {
@@ -38,12 +40,17 @@ engine_columns(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "O|p:columns", &roots, &with_nodes)) {
         return NULL;
     }
-    roots = PySequence_Fast(roots, "roots is a sequence of Values");
+    roots = PySequence_Tuple(roots);
     if (roots == NULL) {
         return NULL;
     }
-    PyObject **items = PySequence_Fast_ITEMS(roots);
-    Py_ssize_t given = PySequence_Fast_GET_SIZE(roots);
+    state->walks++;
+    PyObject **items = &PyTuple_GET_ITEM(roots, 0);
+    Py_ssize_t given = PyTuple_GET_SIZE(roots);
+    outputs = PyTuple_New(given);
+    if (outputs == NULL) {
+        goto done;
+    }
     for (Py_ssize_t i = 0; i < given; i++) {
         if (!IS_VALUE(items[i])) {
             PyErr_Format(PyExc_TypeError, "roots are Values of the backend 'c', not %R", items[i]);
@@ -54,12 +61,11 @@ engine_columns(PyObject *module, PyObject *args)
         goto done;
     }
     Py_ssize_t edges = 0, count = order.count;
-    uint64_t base = state->traversals;
+    uint64_t base = next_marks(state, (uint64_t)count);
     for (Py_ssize_t i = 0; i < count; i++) {
         edges += order.nodes[i]->count;
         order.nodes[i]->mark = base + (uint64_t)i;
     }
-    state->traversals = base + (uint64_t)count;
     const size_t sizes[COLUMNS] = {1, 8, 8, 8, 8, 8, 1, 4};
     for (int c = 0; c < COLUMNS; c++) {
         columns[c] = column(c == OPERANDS ? edges : c == OFFSETS ? count + 1 : count, sizes[c]);
@@ -75,14 +81,6 @@ engine_columns(PyObject *module, PyObject *args)
     double *data = (double *)PyBytes_AS_STRING(columns[DATA]);
     double *grad = (double *)PyBytes_AS_STRING(columns[GRAD]);
     uint32_t *scope = (uint32_t *)PyBytes_AS_STRING(columns[SCOPE]);
-    labels = PyDict_New();
-    names = PyDict_New();
-    sources = PyDict_New();
-    outputs = PyTuple_New(given);
-    list = with_nodes ? PyList_New(count) : Py_NewRef(Py_None);
-    if (labels == NULL || names == NULL || sources == NULL || outputs == NULL || list == NULL) {
-        goto done;
-    }
     uint64_t edge = 0;
     for (Py_ssize_t i = 0; i < count; i++) {
         Node *node = order.nodes[i];
@@ -97,9 +95,6 @@ engine_columns(PyObject *module, PyObject *args)
         for (uint32_t k = 0; k < node->count; k++) {
             operands[edge++] = below[k]->mark - base;
         }
-        if (with_nodes) {
-            PyList_SET_ITEM(list, i, Py_NewRef(node));
-        }
     }
     offsets[count] = edge;
     for (Py_ssize_t i = 0; i < given; i++) {
@@ -109,21 +104,34 @@ engine_columns(PyObject *module, PyObject *args)
         }
         PyTuple_SET_ITEM(outputs, i, index);
     }
-    for (Py_ssize_t i = 0; i < count; i++) { /* last: names may run Python code */
+    labels = PyDict_New();
+    names = PyDict_New();
+    sources = PyDict_New();
+    list = with_nodes ? PyList_New(count) : Py_NewRef(Py_None);
+    if (labels == NULL || names == NULL || sources == NULL || list == NULL) {
+        goto done;
+    }
+    for (Py_ssize_t i = 0; with_nodes && i < count; i++) {
+        PyList_SET_ITEM(list, i, Py_NewRef(order.nodes[i]));
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
         Node *node = order.nodes[i];
-        if (node->dict == NULL && node->op != OP_opaque) {
+        if (IS_EXACT(node) && node->dict == NULL && node->op != OP_opaque) {
             continue;
         }
         PyObject *index = PyLong_FromSsize_t(i), *name = NULL;
         int status = index == NULL ? -1 : 0;
+        if (status == 0 && !IS_EXACT(node)) { /* its class may have a label */
+            status = take_text(PyObject_GetAttrString((PyObject *)node, "label"), labels, index);
+        }
+        else if (status == 0 && node->dict != NULL) {
+            status = take_text(dict_find(node->dict, "label"), labels, index);
+        }
+        if (status == 0 && node->dict != NULL && node->op == OP_leaf) {
+            status = take_text(dict_find(node->dict, "_path"), names, index);
+        }
         if (status == 0 && node->dict != NULL) {
-            status = take_text(node, "label", labels, index);
-            if (status == 0 && node->op == OP_leaf) {
-                status = take_text(node, "_path", names, index);
-            }
-            if (status == 0) {
-                status = take_text(node, "_source", sources, index);
-            }
+            status = take_text(dict_find(node->dict, "_source"), sources, index);
         }
         if (status == 0 && node->op == OP_opaque) {
             name = PyObject_GetAttrString(node->pull, "name");
@@ -147,8 +155,9 @@ done:
     Py_XDECREF(sources);
     Py_XDECREF(outputs);
     Py_XDECREF(list);
-    Py_DECREF(roots);
     order_free(&order);
+    walk_ends(state);
+    Py_DECREF(roots);
     return result;
 }
 
@@ -170,7 +179,7 @@ engine_rebuild(PyObject *module, PyObject *args)
         PyErr_SetString(PyExc_ValueError, "not the record of a node");
         return NULL;
     }
-    Node *node = type == state->Value ? node_new(state, OP_leaf, data) : (Node *)type->tp_alloc(type, 0);
+    Node *node = node_of_type(state, type);
     if (node == NULL) {
         return NULL;
     }
@@ -222,7 +231,8 @@ engine_rebuild(PyObject *module, PyObject *args)
     if (state->tracking) {
         node_track((PyObject *)node);
     }
-    if (PyErr_Occurred()) {
+    if (PyErr_Occurred() || (op == OP_opaque &&
+                             node_track_reachable(state, (PyObject *)node, extra) < 0)) {
         Py_CLEAR(node);
     }
     return (PyObject *)node;

@@ -42,12 +42,14 @@ enum {
 enum { ROLE_NONE, ROLE_INPUT, ROLE_CONSTANT, ROLE_PARAMETER };
 
 enum {
-    BLOCK = 1,   /* the operands are in memory of their own */
-    TRACKED = 2, /* the collector looks at it; said of nodes of the exact type only */
-    FOLDED = 4,  /* its operation is one of the folded ones */
-    FIRST = 8,   /* the first result of its record in the order of this traversal */
-    OWNED = 16,  /* a leaf in a Block */
-    TOUCHES = 32 /* has an operand that is in a Block */
+    BLOCK = 1,    /* the operands are in memory of their own */
+    TRACKED = 2,  /* the collector looks at it */
+    REACHED = 4,  /* ... and at all that is below it */
+    FOLDED = 8,   /* its operation is one of the folded ones */
+    FIRST = 16,   /* the first result of its record in the order of this traversal */
+    OWNED = 32,   /* a leaf in a Block */
+    TOUCHES = 64, /* has an operand that is in a Block */
+    FOREIGN = 128 /* its memory was not made here but for a subclass */
 };
 
 #if defined(__GNUC__) || defined(__clang__)
@@ -124,7 +126,9 @@ struct Block {
 };
 
 #define LONGEST_CHAIN (1 << 16) /* so that a sweep looks at signals often enough */
+#ifndef FREE_LIST_LIMIT /* 0 shows a memory checker each node as a block of its own */
 #define FREE_LIST_LIMIT (1 << 20)
+#endif
 
 typedef struct {
     PyTypeObject *Value, *Block, *Stack, *Record;
@@ -132,6 +136,8 @@ typedef struct {
     Py_ssize_t free_count;
     Node *doomed; /* nodes whose deallocation waits for the one that is running */
     int dooming;
+    int walks;      /* that go on, of those during which Python may run */
+    PyObject *kept; /* operands that nodes have lost meanwhile */
     int tracking; /* whether the user has made something that could be a cycle */
     PyObject *current; /* rustygrad.modes.current, a context variable */
     PyObject *plain;   /* rustygrad.modes.PLAIN */
@@ -154,12 +160,17 @@ void value_dealloc(PyObject *self);
 Node *node_allocate(State *state);
 void node_recycle(State *state, Node *node);
 Node *node_finish_in_mode(State *state, Node *node);
+Node *node_of_type(State *state, PyTypeObject *type);
 void node_track(PyObject *node);
 int node_track_reachable(State *state, PyObject *holder, PyObject *stored);
 int node_write_out(State *state, Node *node);
 int node_visit_operands(Node *node, visitproc visit, void *arg);
+int node_keep_operands(State *state, Node *node);
 void node_drop_operands(Node *node);
+void node_let_go(const Node *node);
+void walk_ends(State *state);
 int torn_down(void);
+PyObject *dict_find(PyObject *dict, const char *key);
 int value_traverse(PyObject *self, visitproc visit, void *arg);
 int value_clear(PyObject *self);
 int engine_mode(State *state);
@@ -290,6 +301,18 @@ node_finish(State *state, Node *node)
     }
     Py_DECREF(mode); /* modes live for ever */
     return mode == state->plain ? node : node_finish_in_mode(state, node);
+}
+
+/* The first of some marks that no node has; after 2^40 of them they begin again. */
+static inline uint64_t
+next_marks(State *state, uint64_t count)
+{
+    if (state->traversals + count >= (uint64_t)1 << 40) {
+        state->traversals = 0;
+    }
+    uint64_t first = state->traversals + 1;
+    state->traversals += count;
+    return first;
 }
 
 /* The operands of a chain: what it starts with, then w and x of each pair. */

@@ -289,12 +289,14 @@ take_inputs(State *state, Stack *stack, Record *record, PyObject *const *items)
 {
     uint32_t n = stack->inputs, values = 0;
     double *x = record->numbers;
-    for (uint32_t j = 0; j < n; j++) {
+    for (uint32_t j = 0; j < n; j++) { /* allocates nothing, so plain items stay what they are */
+        record->inputs[j] = NULL;
         if (PyFloat_CheckExact(items[j])) {
             x[j] = PyFloat_AS_DOUBLE(items[j]);
         }
         else if (IS_EXACT(items[j]) && !(((Node *)items[j])->flags & OWNED)) {
-            x[j] = ((Node *)items[j])->data;
+            record->inputs[j] = (Node *)items[j];
+            x[j] = record->inputs[j]->data;
             values++;
         }
         else {
@@ -309,21 +311,24 @@ take_inputs(State *state, Stack *stack, Record *record, PyObject *const *items)
         return 1;
     }
     for (uint32_t j = 0; j < n; j++) {
-        if (IS_EXACT(items[j])) {
-            record->inputs[j] = (Node *)Py_NewRef(items[j]);
-            continue;
-        }
-        record->inputs[j] = plain_node(state, OP_leaf, x[j], 0.0, stack->layers[0].scope);
-        if (record->inputs[j] == NULL) {
-            while (j-- > 0) {
-                Py_DECREF(record->inputs[j]);
-            }
-            return -1;
-        }
-        record->inputs[j]->role = ROLE_INPUT;
+        Py_XINCREF(record->inputs[j]);
     }
-    record->with_nodes = 1;
-    return 1;
+    int status = 1;
+    for (uint32_t j = 0; j < n && status > 0; j++) {
+        if (record->inputs[j] == NULL) {
+            record->inputs[j] = plain_node(state, OP_leaf, x[j], 0.0, stack->layers[0].scope);
+            if (record->inputs[j] == NULL) {
+                status = -1;
+                break;
+            }
+            record->inputs[j]->role = ROLE_INPUT;
+        }
+    }
+    for (uint32_t j = 0; j < n && status < 0; j++) {
+        Py_XDECREF(record->inputs[j]);
+    }
+    record->with_nodes = status > 0;
+    return status;
 }
 
 /* The result of one call: a Value, or a list where there are several. */
@@ -377,19 +382,20 @@ stack_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names
         return NULL;
     }
     Py_DECREF(mode); /* modes live for ever */
-    int direct = is_plain(inputs);
     if (mode != stack->mode || !up_to_date(stack) ||
-        !(direct || PyList_CheckExact(inputs) || PyTuple_CheckExact(inputs) ||
+        !(PyList_CheckExact(inputs) || PyTuple_CheckExact(inputs) ||
           (PySequence_Check(inputs) && PyObject_CheckBuffer(inputs)))) {
         Py_RETURN_NONE;
     }
-    PyObject *items = direct ? Py_NewRef(inputs) : PySequence_List(inputs);
+    Record *record = record_new(state, stack); /* first: making it may run the collector */
+    if (record == NULL) {
+        return NULL;
+    }
+    PyObject *items = is_plain(inputs) ? Py_NewRef(inputs) : PySequence_List(inputs);
     PyObject *made = NULL;
-    Record *record = NULL;
     int taken = 0;
     if (items != NULL && PySequence_Fast_GET_SIZE(items) == stack->inputs) {
-        record = record_new(state, stack);
-        taken = record ? take_inputs(state, stack, record, PySequence_Fast_ITEMS(items)) : -1;
+        taken = take_inputs(state, stack, record, PySequence_Fast_ITEMS(items));
     }
     if (taken > 0) {
         made = results(state, stack, record, compute(stack, record));
@@ -398,7 +404,7 @@ stack_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names
         PyErr_Clear();
         made = Py_NewRef(Py_None); /* core says what is wrong with these inputs */
     }
-    Py_XDECREF(record);
+    Py_DECREF(record);
     Py_XDECREF(items);
     return made;
 }

@@ -98,6 +98,7 @@ engine_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->current);
     Py_VISIT(state->plain);
     Py_VISIT(state->mode);
+    Py_VISIT(state->kept);
     Py_VISIT(state->ops);
     Py_VISIT(state->as_float);
     Py_VISIT(state->helpers);
@@ -122,6 +123,7 @@ engine_free(void *module)
     Py_CLEAR(state->current);
     Py_CLEAR(state->plain);
     Py_CLEAR(state->mode);
+    Py_CLEAR(state->kept);
     Py_CLEAR(state->ops);
     Py_CLEAR(state->as_float);
     Py_CLEAR(state->helpers);

@@ -20,6 +20,16 @@ torn_down(void)
     return -1;
 }
 
+/* A new reference; NULL without an error set: not there. */
+PyObject *
+dict_find(PyObject *dict, const char *key)
+{
+    PyObject *name = PyUnicode_FromString(key);
+    PyObject *found = name ? Py_XNewRef(PyDict_GetItemWithError(dict, name)) : NULL;
+    Py_XDECREF(name);
+    return found;
+}
+
 /* Read the mode of this thread into the state. 1: not plain, 0: plain, -1: error. */
 int
 engine_mode(State *state)
@@ -56,7 +66,7 @@ engine_mode(State *state)
 void
 node_track(PyObject *node)
 {
-    if (!PyObject_GC_IsTracked(node)) {
+    if (!(((Node *)node)->flags & TRACKED)) {
         PyObject_GC_Track(node);
         ((Node *)node)->flags |= TRACKED;
         if (((Node *)node)->op == OP_layers) {
@@ -74,6 +84,20 @@ node_allocate(State *state)
         return NULL;
     }
     return PyObject_GC_New(Node, state->Value);
+}
+
+/* The same for a subclass too: a leaf, whose memory Python provides, and tracks. */
+Node *
+node_of_type(State *state, PyTypeObject *type)
+{
+    if (type->tp_dealloc == value_dealloc) {
+        return node_new(state, OP_leaf, 0.0);
+    }
+    Node *node = (Node *)type->tp_alloc(type, 0); /* all zero, which is a leaf */
+    if (node != NULL) {
+        node->flags = TRACKED | FOREIGN;
+    }
+    return node;
 }
 
 /* What a mode that is not plain asks of a new node, see node_finish. */
@@ -100,7 +124,6 @@ node_finish_in_mode(State *state, Node *node)
         }
         if (leaf) { /* no_grad */
             node_drop_operands(node);
-            node->op = OP_leaf;
             node->role = ROLE_INPUT;
         }
     }
@@ -124,31 +147,35 @@ distance(const Node *a, const Node *b)
     return a > b ? (uintptr_t)a - (uintptr_t)b : (uintptr_t)b - (uintptr_t)a;
 }
 
-/* Let go of the operands; the node must be fit to live on without them. */
+/* Whether a node is made of leaves alone. */
+static inline int
+is_low(const Node *node)
+{
+    return !(node->flags & (BLOCK | FOLDED)) &&
+           (node->count < 1 || node->pair[0]->op == OP_leaf) &&
+           (node->count < 2 || node->pair[1]->op == OP_leaf);
+}
+
+/* Of the two operands of a dying node that die with it: whether the first is likely the younger.
+ * Memory is reused in the order of use if the younger one is freed first. In `c + a * b` that is
+ * the product, which ends soon; else it is the one that lies nearer. */
+static inline int
+first_is_younger(const Node *node, const Node *x, const Node *y)
+{
+    int x_is_low = is_low(x), y_is_low = is_low(y);
+    return x_is_low != y_is_low ? x_is_low : distance(node, x) < distance(node, y);
+}
+
+/* Let go of what a node's operation holds. */
 void
-node_drop_operands(Node *node)
+node_let_go(const Node *node)
 {
     uint32_t count = node->count;
-    if (node->flags & (FOLDED | OWNED)) {
-        if (node->op == OP_layers) {
-            layers_release(node);
-        }
-        else if (node->op == OP_chain) {
-            chain_release(node);
-        }
-        else {
-            block_break(node);
-        }
-        return;
-    }
     if (node->op == OP_opaque) {
-        Py_CLEAR(node->pull);
+        Py_XDECREF(node->pull);
     }
     if (node->flags & BLOCK) {
         Node **block = node->block;
-        node->flags &= ~BLOCK;
-        node->count = 0;
-        node->pair[0] = NULL;
         for (uint32_t i = 0; i < count; i++) {
             Py_DECREF(block[i]);
         }
@@ -156,14 +183,14 @@ node_drop_operands(Node *node)
         return;
     }
     Node *x = node->pair[0], *y = count > 1 ? node->pair[1] : NULL;
-    node->count = 0;
-    node->pair[0] = node->pair[1] = NULL;
     if (count > 1) {
-        /* The one that was made right before this node lies beside it. It goes last, and so is
-         * the first to be freed of those that wait: memory is reused in order then. */
-        int x_is_nearer = distance(node, x) < distance(node, y);
-        Py_DECREF(x_is_nearer ? y : x);
-        Py_DECREF(x_is_nearer ? x : y);
+        if (Py_REFCNT(x) == 1 && Py_REFCNT(y) == 1 && x != y && first_is_younger(node, x, y)) {
+            Node *other = x;
+            x = y;
+            y = other;
+        }
+        Py_DECREF(x);
+        Py_DECREF(y); /* of those that wait the last comes first */
     }
     else if (count > 0) {
         Py_DECREF(x);
@@ -178,7 +205,7 @@ node_recycle(State *state, Node *node)
     if (node->flags & TRACKED) {
         PyObject_GC_UnTrack(node);
     }
-    if (state->free_count < FREE_LIST_LIMIT) {
+    if (state->free_count < FREE_LIST_LIMIT && !(node->flags & FOREIGN)) {
         node->pair[0] = state->free_list;
         state->free_list = node;
         state->free_count++;
@@ -187,6 +214,67 @@ node_recycle(State *state, Node *node)
         PyObject_GC_Del(node);
     }
     Py_DECREF(type);
+}
+
+/* Make a leaf of a node that lives on. What it held is freed last, for that may run Python. */
+void
+node_drop_operands(Node *node)
+{
+    if (node->flags & (FOLDED | OWNED)) {
+        if (node->op == OP_layers) {
+            layers_release(node);
+        }
+        else if (node->op == OP_chain) {
+            chain_release(node);
+        }
+        else {
+            block_break(node);
+        }
+        return;
+    }
+    Node had = *node;
+    node->op = OP_leaf;
+    node->flags &= ~(BLOCK | REACHED);
+    node->count = 0;
+    node->pair[0] = node->pair[1] = NULL;
+    node_let_go(&had);
+}
+
+/* Before a node loses its operands: a walk over the graph counts on them, so keep them
+ * until it ends. 0, or -1 with an error. */
+int
+node_keep_operands(State *state, Node *node)
+{
+    if (state->walks == 0) {
+        return 0;
+    }
+    if (state->kept == NULL) {
+        PyObject *kept = PyList_New(0);
+        if (kept == NULL) {
+            return -1;
+        }
+        Py_XSETREF(state->kept, kept);
+    }
+    if (node->op == OP_layers) {
+        return PyList_Append(state->kept, (PyObject *)node->record);
+    }
+    int chain = node->op == OP_chain;
+    for (uint32_t i = 0; i < (chain ? 2 * node->count + 1 : node->count); i++) {
+        Node *x = chain ? chain_operand(node, i) : node_operands(node)[i];
+        if (PyList_Append(state->kept, (PyObject *)x) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* The end of a walk that began with `state->walks++`. */
+void
+walk_ends(State *state)
+{
+    if (--state->walks == 0) {
+        Py_CLEAR(state->kept);
+    }
 }
 
 /* Free what a dead node holds, and its memory. */
@@ -198,7 +286,12 @@ node_free(State *state, Node *node)
         PyObject_ClearWeakRefs((PyObject *)node);
     }
     Py_CLEAR(node->dict);
-    node_drop_operands(node);
+    if (node->flags & (FOLDED | OWNED)) {
+        node_drop_operands(node);
+    }
+    else {
+        node_let_go(node);
+    }
     if (state != NULL && IS_EXACT(node)) {
         node_recycle(state, node);
         return;
@@ -286,8 +379,9 @@ node_track_reachable(State *state, PyObject *holder, PyObject *stored)
     while (status == 0 && pending.count > 0) {
         PyObject *object = pending.items[--pending.count];
         if (IS_VALUE(object)) {
-            if (!PyObject_GC_IsTracked(object)) {
+            if (!(((Node *)object)->flags & REACHED)) {
                 node_track(object);
+                ((Node *)object)->flags |= REACHED;
                 status = node_visit_operands((Node *)object, pend_visited, &pending);
             }
             continue;
@@ -353,10 +447,6 @@ value_clear(PyObject *self)
 {
     Node *node = (Node *)self;
     Py_CLEAR(node->dict);
-    if (node->op == OP_opaque) {
-        Py_CLEAR(node->pull);
-    }
-    /* The operands stay: they lead to older nodes only, and clearing attributes
-     * and closures has cut every cycle. */
+    node_drop_operands(node); /* one that was initialised again may reach itself through them */
     return 0;
 }

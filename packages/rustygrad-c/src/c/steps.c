@@ -6,11 +6,14 @@
 #include "engine.h"
 #include <math.h>
 
-/* The parameters of a list; NULL where they are not all ours. */
+/* The parameters of a list; NULL where they are not all ours, or no longer as many. */
 static PyObject *const *
-parameters_of(PyObject *list)
+parameters_of(PyObject *list, Py_ssize_t count)
 {
     PyObject *const *items = ((PyListObject *)list)->ob_item;
+    if (PyList_GET_SIZE(list) != count) {
+        return NULL;
+    }
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++) {
         if (!IS_EXACT(items[i])) {
             return NULL;
@@ -52,7 +55,7 @@ engine_zero_grad(PyObject *module, PyObject *list)
         PyErr_SetString(PyExc_TypeError, "parameters is a list of Values");
         return NULL;
     }
-    PyObject *const *items = parameters_of(list);
+    PyObject *const *items = parameters_of(list, PyList_GET_SIZE(list));
     for (Py_ssize_t i = 0; items != NULL && i < PyList_GET_SIZE(list); i++) {
         ((Node *)items[i])->grad = 0.0;
     }
@@ -78,7 +81,7 @@ engine_sgd(PyObject *module, PyObject *args)
             return NULL;
         }
     }
-    PyObject *const *items = parameters_of(list);
+    PyObject *const *items = parameters_of(list, count);
     for (Py_ssize_t i = 0; items != NULL && i < count; i++) {
         Node *p = (Node *)items[i];
         double g = p->grad;
@@ -118,7 +121,7 @@ engine_adam(PyObject *module, PyObject *args)
         PyBuffer_Release(&mean_view);
         return NULL;
     }
-    PyObject *const *items = parameters_of(list);
+    PyObject *const *items = parameters_of(list, count);
     for (Py_ssize_t i = 0; items != NULL && i < count; i++) {
         Node *p = (Node *)items[i];
         double x = p->data * shrink, g = p->grad;

@@ -39,14 +39,23 @@ number_of(State *state, PyObject *x, double *number)
         *number = PyFloat_AS_DOUBLE(x);
         return 1;
     }
-    if (PyFloat_Check(x) || PyLong_Check(x)) {
-        *number = PyFloat_AsDouble(x);
+    if (PyLong_CheckExact(x)) {
+        *number = PyLong_AsDouble(x);
         return *number == -1.0 && PyErr_Occurred() ? -1 : 1;
+    }
+    if (PyFloat_Check(x) || PyLong_Check(x)) { /* a subclass may have a __float__ of its own */
+        PyObject *found = PyNumber_Float(x);
+        if (found == NULL) {
+            return -1;
+        }
+        *number = PyFloat_AS_DOUBLE(found);
+        Py_DECREF(found);
+        return 1;
     }
     if (state == NULL) {
         return torn_down();
     }
-    PyObject *found = PyObject_CallMethod(state->helpers, "number", "O", x);
+    PyObject *found = PyObject_CallMethod(state->helpers, "number", "(O)", x);
     if (found == NULL) {
         return -1;
     }
@@ -235,11 +244,13 @@ value_pos(PyObject *self)
     return Py_NewRef(self);
 }
 
-/* Fill a node's operands from a sequence of Values and numbers; 0, or -1 with an error. */
+/* Fill a node's operands from a list or tuple of Values and numbers; 0, or -1 with an error.
+ * Converting a number may run Python, which may change the list. */
 static int
-fill(State *state, Node *node, PyObject *const *items, Py_ssize_t count, int block)
+fill(State *state, Node *node, PyObject *items, int block)
 {
     Node **operands = node->pair;
+    Py_ssize_t count = PySequence_Fast_GET_SIZE(items);
     if (count > UINT32_MAX) {
         PyErr_SetString(PyExc_OverflowError, "a node takes fewer than 2**32 operands");
         return -1;
@@ -254,15 +265,27 @@ fill(State *state, Node *node, PyObject *const *items, Py_ssize_t count, int blo
         node->flags |= BLOCK;
     }
     for (Py_ssize_t i = 0; i < count; i++) {
-        Node *x = IS_EXACT(items[i]) ? (Node *)Py_NewRef(items[i]) : value_operand(state, items[i]);
+        PyObject *item = PySequence_Fast_GET_ITEM(items, i);
+        if (IS_EXACT(item)) {
+            operands[i] = (Node *)Py_NewRef(item);
+            node->count++;
+            continue;
+        }
+        Py_INCREF(item);
+        Node *x = value_operand(state, item);
+        if (x == NULL && !PyErr_Occurred()) {
+            Py_XDECREF(PyObject_CallMethod(state->helpers, "refuse", "(O)", item));
+        }
+        Py_DECREF(item);
         if (x == NULL) {
-            if (!PyErr_Occurred()) {
-                Py_XDECREF(PyObject_CallMethod(state->helpers, "refuse", "O", items[i]));
-            }
             return -1;
         }
         operands[i] = x;
         node->count++;
+        if (PySequence_Fast_GET_SIZE(items) != count) {
+            PyErr_SetString(PyExc_RuntimeError, "the list of operands changed while it was read");
+            return -1;
+        }
     }
     return 0;
 }
@@ -301,7 +324,7 @@ engine_apply(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
         goto done;
     }
     node = node_new(state, (int)op, 0.0);
-    if (node == NULL || fill(state, node, PySequence_Fast_ITEMS(items), count, arity < 0) < 0) {
+    if (node == NULL || fill(state, node, items, arity < 0) < 0) {
         Py_CLEAR(node);
         goto done;
     }
@@ -342,7 +365,7 @@ engine_opaque(PyObject *module, PyObject *args)
     Node *node = node_new(state, OP_opaque, data);
     if (node != NULL) {
         node->pull = NULL;
-        if (fill(state, node, PySequence_Fast_ITEMS(items), PySequence_Fast_GET_SIZE(items), 1) < 0) {
+        if (fill(state, node, items, 1) < 0) {
             Py_CLEAR(node);
         }
     }
@@ -351,7 +374,11 @@ engine_opaque(PyObject *module, PyObject *args)
         return NULL;
     }
     node->pull = Py_NewRef(pull);
-    return (PyObject *)node_finish(state, node);
+    node = node_finish(state, node);
+    if (node != NULL && node_track_reachable(state, (PyObject *)node, pull) < 0) {
+        Py_CLEAR(node); /* the pull is a user's function, which may lead back to the node */
+    }
+    return (PyObject *)node;
 }
 
 /* --- construction --- */
@@ -359,13 +386,7 @@ engine_opaque(PyObject *module, PyObject *args)
 static PyObject *
 value_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    Node *node;
-    if (type->tp_dealloc == value_dealloc) {
-        node = node_new(state_of_type(type), OP_leaf, 0.0);
-    }
-    else {
-        node = (Node *)type->tp_alloc(type, 0); /* all zero, which is a leaf */
-    }
+    Node *node = node_of_type(state_of_type(type), type);
     if (node != NULL) {
         node->role = ROLE_INPUT;
     }
@@ -387,31 +408,78 @@ value_init(PyObject *self, PyObject *args, PyObject *kwargs)
                                           &name, &label)) {
         return -1;
     }
-    int mode = engine_mode(state);
-    if (mode < 0 || as_double(state, data, &number) < 0) {
+    if (as_double(state, data, &number) < 0) {
         return -1;
     }
+    int mode = engine_mode(state); /* not before: a thread that runs meanwhile has another one */
+    if (mode < 0 || node_keep_operands(state, node) < 0) {
+        return -1;
+    }
+    if (mode) { /* else it keeps that of its first initialisation, as the reference does */
+        node->scope = state->mode_scope;
+    }
     node_drop_operands(node);
-    node->op = OP_leaf;
     node->role = ROLE_INPUT;
     node->data = number;
     node->grad = 0.0;
-    node->scope = mode ? state->mode_scope : 0;
     if (state->tracking) {
         node_track(self);
     }
-    if (children != NULL || (name != NULL && PyUnicode_GET_LENGTH(name))) {
-        PyObject *made = PyObject_CallMethod(state->helpers, "by_hand", "OOO", self,
-                                             children ? children : Py_None, name ? name : Py_None);
+    if (children != NULL) {
+        PyObject *made = PyObject_CallMethod(state->helpers, "by_hand", "OOO", self, children,
+                                             name ? name : Py_None);
         if (made == NULL) {
             return -1;
         }
         Py_DECREF(made);
     }
+    if (name != NULL && PyUnicode_GET_LENGTH(name) && node->op == OP_leaf) {
+        PyObject *dict = PyObject_GenericGetDict(self, NULL); /* a name for its origin */
+        int status = dict ? PyDict_SetItemString(dict, "_op", name) : -1;
+        Py_XDECREF(dict);
+        if (status < 0) {
+            return -1;
+        }
+    }
     if (label != NULL && PyUnicode_GET_LENGTH(label)) {
         return PyObject_SetAttrString(self, "label", label);
     }
     return 0;
+}
+
+static PyObject *
+get_prev(PyObject *self, void *closure)
+{
+    Node *node = (Node *)self;
+    PyObject *tuple;
+    if (node_write_out(state_of(self), node) < 0) {
+        return NULL;
+    }
+    for (;;) { /* making the tuple may run the collector, and that Python, which changes the node */
+        tuple = PyTuple_New(node->count);
+        if (tuple == NULL || PyTuple_GET_SIZE(tuple) == node->count) {
+            break;
+        }
+        Py_DECREF(tuple);
+    }
+    for (uint32_t i = 0; tuple != NULL && i < node->count; i++) {
+        PyTuple_SET_ITEM(tuple, i, Py_NewRef(node_operands(node)[i]));
+    }
+    return tuple;
+}
+
+/* Give a node another operation and its operands, for its own. */
+static void
+exchange(Node *node, Node *other)
+{
+    Node had = *node;
+    node->op = other->op;
+    node->role = ROLE_NONE;
+    node->flags = (node->flags & (TRACKED | FOREIGN)) | other->flags;
+    node->count = other->count;
+    node->block = other->block;
+    node->pull = other->pull;
+    *other = had;
 }
 
 /* make_opaque(value, pull, operands or None): turn a node into an opaque one, in place. */
@@ -429,10 +497,7 @@ engine_make_opaque(PyObject *module, PyObject *args)
         return NULL;
     }
     if (operands == Py_None) {
-        items = PyTuple_New(node->count);
-        for (uint32_t i = 0; items != NULL && i < node->count; i++) {
-            PyTuple_SET_ITEM(items, i, Py_NewRef(node_operands(node)[i]));
-        }
+        items = get_prev(self, NULL);
     }
     else {
         items = PySequence_Tuple(operands);
@@ -458,15 +523,20 @@ engine_make_opaque(PyObject *module, PyObject *args)
         }
         block[i] = (Node *)Py_NewRef(PyTuple_GET_ITEM(items, i));
     }
-    node_drop_operands(node);
-    node->op = OP_opaque;
-    node->role = ROLE_NONE;
-    node->flags |= BLOCK;
-    node->block = block;
-    node->pull = Py_NewRef(pull);
-    node->count = (uint32_t)count;
     Py_DECREF(items);
-    node_track_reachable(state, self, pull);
+    Node had = {.op = OP_opaque, .flags = BLOCK, .count = (uint32_t)count, .block = block,
+                .pull = Py_NewRef(pull)};
+    int status = node_keep_operands(state, node);
+    if (status == 0 && node->flags & OWNED) {
+        block_break(node);
+    }
+    if (status == 0) {
+        exchange(node, &had);
+    }
+    node_let_go(&had);
+    if (status < 0 || node_track_reachable(state, self, pull) < 0) {
+        return NULL;
+    }
     Py_RETURN_NONE;
 }
 
@@ -530,21 +600,6 @@ set_grad(PyObject *self, PyObject *value, void *closure)
 }
 
 static PyObject *
-get_prev(PyObject *self, void *closure)
-{
-    Node *node = (Node *)self;
-    if (node_write_out(state_of(self), node) < 0) {
-        return NULL;
-    }
-    Node **operands = node_operands(node);
-    PyObject *tuple = PyTuple_New(node->count);
-    for (uint32_t i = 0; tuple != NULL && i < node->count; i++) {
-        PyTuple_SET_ITEM(tuple, i, Py_NewRef(operands[i]));
-    }
-    return tuple;
-}
-
-static PyObject *
 get_op(PyObject *self, void *closure)
 {
     Node *node = (Node *)self;
@@ -556,9 +611,9 @@ get_op(PyObject *self, void *closure)
         return PyObject_GetAttrString(node->pull, "name");
     }
     if (node->op == OP_leaf && node->dict != NULL) { /* a leaf with a name for its origin */
-        PyObject *name = PyDict_GetItemString(node->dict, "_op");
-        if (name != NULL) {
-            return Py_NewRef(name);
+        PyObject *name = dict_find(node->dict, "_op");
+        if (name != NULL || PyErr_Occurred()) {
+            return name;
         }
     }
     if (state == NULL) {
@@ -691,8 +746,8 @@ value_setattro(PyObject *self, PyObject *name, PyObject *value)
     if (PyObject_GenericSetAttr(self, name, value) < 0) {
         return -1;
     }
-    if (value != NULL && PyObject_IS_GC(value) && ((Node *)self)->dict != NULL &&
-        state_of(self) != NULL) {
+    int stored = ((Node *)self)->dict != NULL || !IS_EXACT(self); /* in a slot of a subclass */
+    if (value != NULL && PyObject_IS_GC(value) && stored && state_of(self) != NULL) {
         return node_track_reachable(state_of(self), self, value);
     }
     return 0;

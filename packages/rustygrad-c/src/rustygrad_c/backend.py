@@ -16,16 +16,16 @@ from . import _engine
 __all__ = ["CBackend", "backend"]
 
 #: The columns that the engine gives, in its order, with their array types.
-_COLUMNS: Final = {
-    "op": "B",
-    "offsets": "Q",
-    "operands": "Q",
-    "attribute": "d",
-    "data": "d",
-    "grad": "d",
-    "role": "B",
-    "scope": "I",
-}
+_COLUMNS: Final = (
+    ("op", "B"),
+    ("offsets", "Q"),
+    ("operands", "Q"),
+    ("attribute", "d"),
+    ("data", "d"),
+    ("grad", "d"),
+    ("role", "B"),
+    ("scope", "I"),
+)
 
 
 class CBackend:
@@ -54,7 +54,7 @@ class CBackend:
         columns, labels, names, sources, outputs, _ = _engine.columns(roots)
         arrays: dict[str, Any] = {
             name: array(code, column)
-            for (name, code), column in zip(_COLUMNS.items(), columns, strict=True)
+            for (name, code), column in zip(_COLUMNS, columns, strict=True)
         }
         return Graph(**arrays, labels=labels, names=names, sources=sources, outputs=outputs)
 

@@ -48,8 +48,8 @@ def refuse(x: Any) -> None:
     raise no_operand(x)
 
 
-def by_hand(node: Value, children: Iterable[Any] | None, name: str | None) -> None:
-    """Give a new leaf the operands and the name that the user wrote.
+def by_hand(node: Value, children: Iterable[Any], name: str | None) -> None:
+    """Give a new leaf the operands that the user wrote, if any, and the name of what they made.
 
     Raises:
         ConversionError: a child is not a Value.
@@ -57,14 +57,12 @@ def by_hand(node: Value, children: Iterable[Any] | None, name: str | None) -> No
     """
     from ._engine import make_opaque
 
-    operands = tuple(children or ())
+    operands = tuple(children)
     check_children(operands, node._backend)
     if operands:
         make_opaque(node, Pull(name or ""), operands)
         if current.get().recording:
             remember_line(node)
-    elif name:
-        node.__dict__["_op"] = name  # a leaf with a name for its origin
 
 
 def assign_backward(node: Value, closure: Any) -> None:

@@ -12,10 +12,9 @@ from typing import Final
 
 from rustygrad.ops import Op
 
-from .programs import Program
-from .strategies import call
+from .programs import Program, call
 
-__all__ = ["points", "program", "where_pow_rounds_otherwise"]
+__all__ = ["EXPONENTS", "SPECIAL", "points", "program", "where_pow_rounds_otherwise"]
 
 #: Zeros, ones, infinities, the ends of the range and numbers with all bits in use.
 SPECIAL: Final = (
@@ -23,7 +22,8 @@ SPECIAL: Final = (
     0.1, -0.7, 1.2345678901234567, 709.9, -745.5, 22.0, 3.141592653589793,
 )  # fmt: skip
 _PAIRED: Final = (0.0, -0.0, 1.0, -1.0, 2.0, -2.5, 0.5, 3.0, inf, -inf, nan, 1e300, 0.1, 1e-310)
-_EXPONENTS: Final = (2.0, 3.0, -1.0, -2.0, -3.0, 0.5, -0.5, 0.0, 1.0, 1.5, 1e3, inf, -inf, nan)
+#: What a Value is raised to.
+EXPONENTS: Final = (2.0, 3.0, -1.0, -2.0, -3.0, 0.5, -0.5, 0.0, 1.0, 1.5, 1e3, inf, -inf, nan)
 
 Point = tuple[tuple[float, ...], float | None]
 
@@ -32,7 +32,7 @@ Point = tuple[tuple[float, ...], float | None]
 def points(op: Op) -> Sequence[Point]:
     """Operands and attributes, the same ones every time."""
     if op.attribute:
-        return [((x,), n) for x, n in product(SPECIAL, _EXPONENTS)]
+        return [((x,), n) for x, n in product(SPECIAL, EXPONENTS)]
     return [(operands, None) for operands in _operands(op)]
 
 

@@ -4,17 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import inf, nan
-from typing import Any
+from typing import Any, Final
 
 import rustygrad
+from rustygrad.ops import Op
 
 from . import local, target
 from .judge import Judge, shown
 
-__all__ = ["DifferenceError", "Outcome", "Program"]
+__all__ = ["INFIX", "DifferenceError", "Outcome", "Program", "call", "literal"]
 
 #: What a program left behind, by expression: ``{"a.data": 1.0, "a.grad": 2.0}``.
 Outcome = dict[str, Any]
+#: The operators between two operands.
+INFIX: Final = {"add": "+", "sub": "-", "mul": "*", "div": "/", "power": "**"}
+_PREFIX: Final = {"neg": "-{}", "abs": "abs({})"}
+
+
+def call(op: Op, operands: Sequence[str], attribute: float | None = None) -> str:
+    """How a program writes an operation: with an operator, a method or a function.
+
+    A row of the table that has none of them yet goes through `Backend.apply`.
+    """
+    if op.name in INFIX:
+        return f"{operands[0]} {INFIX[op.name]} {operands[1]}"
+    if op.name == "pow":
+        return f"{operands[0]} ** {attribute!r}"
+    if op.name in _PREFIX:
+        return _PREFIX[op.name].format(*operands)
+    if op.name == "dot":
+        bias = f", {operands[0]}" if len(operands) % 2 else ""
+        pairs = operands[len(operands) % 2 :]
+        return f"rustygrad.dot([{', '.join(pairs[::2])}], [{', '.join(pairs[1::2])}]{bias})"
+    if (
+        op.arity == 1
+        and not op.attribute
+        and hasattr(rustygrad.get_backend("python").Value, op.name)
+    ):
+        return f"{operands[0]}.{op.name}()"
+    if op.name in rustygrad.__all__ and not op.attribute:
+        listed = ", ".join(operands)
+        return f"rustygrad.{op.name}({listed if op.arity else f'[{listed}]'})"
+    extra = f", {attribute!r}" if op.attribute else ""
+    return f"backend.apply(rustygrad.ops.OPS[{op.name!r}], [{', '.join(operands)}]{extra})"
+
+
+def literal(x: float) -> str:
+    """A number as an operand."""
+    return f"({x!r})" if repr(x).startswith("-") else repr(x)
 
 
 class Program:
@@ -23,26 +60,31 @@ class Program:
     Args:
         lines: the program, without the lines that get hold of the backend.
         names: the variables to compare afterwards, in order.
+        title: what tracebacks call it.
     """
 
-    def __init__(self, lines: Sequence[str], names: Sequence[str]) -> None:
+    def __init__(self, lines: Sequence[str], names: Sequence[str], title: str = "program") -> None:
         self.lines = list(lines)
         self.names = list(names)
-        self._code = compile("\n".join(self.lines), "<program>", "exec")
+        self.code = compile("\n".join(self.lines), f"<{title}>", "exec")
 
     def __repr__(self) -> str:
         return "\n".join(self.lines)
 
-    def run(self, backend: Any) -> dict[str, Any]:
-        """The variables of the program once it has run on a backend."""
-        variables = {
+    def start(self, backend: Any) -> dict[str, Any]:
+        """The variables that it begins with on a backend."""
+        return {
             "Value": backend.Value,
             "backend": backend,
             "rustygrad": rustygrad,
             "inf": inf,
             "nan": nan,
         }
-        exec(self._code, variables)
+
+    def run(self, backend: Any) -> dict[str, Any]:
+        """The variables of the program once it has run on a backend."""
+        variables = self.start(backend)
+        exec(self.code, variables)
         return variables
 
     def outcome(self, backend: Any) -> Outcome:

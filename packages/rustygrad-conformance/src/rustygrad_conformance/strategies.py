@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
-import rustygrad
 from hypothesis import strategies as st
-from rustygrad.ops import OPS, Op
+from rustygrad.ops import OPS
 
-from .programs import Program
+from .programs import INFIX, Program, call, literal
 
-__all__ = ["EXTREME", "MODERATE", "call", "programs"]
+__all__ = ["EXTREME", "MODERATE", "programs"]
 
 #: Numbers whose products and sums stay finite, mostly.
 MODERATE: Final = st.one_of(
@@ -28,43 +27,7 @@ EXTREME: Final = st.one_of(
     st.floats(),
 )
 
-_INFIX: Final = {"add": "+", "sub": "-", "mul": "*", "div": "/", "power": "**"}
-_PREFIX: Final = {"neg": "-{}", "abs": "abs({})"}
-
-
-def call(op: Op, operands: Sequence[str], attribute: float | None = None) -> str:
-    """How a program writes an operation: with an operator, a method or a function.
-
-    A row of the table that has none of them yet goes through `Backend.apply`.
-    """
-    if op.name in _INFIX:
-        return f"{operands[0]} {_INFIX[op.name]} {operands[1]}"
-    if op.name == "pow":
-        return f"{operands[0]} ** {attribute!r}"
-    if op.name in _PREFIX:
-        return _PREFIX[op.name].format(*operands)
-    if op.name == "dot":
-        bias = f", {operands[0]}" if len(operands) % 2 else ""
-        pairs = operands[len(operands) % 2 :]
-        return f"rustygrad.dot([{', '.join(pairs[::2])}], [{', '.join(pairs[1::2])}]{bias})"
-    if (
-        op.arity == 1
-        and not op.attribute
-        and hasattr(rustygrad.get_backend("python").Value, op.name)
-    ):
-        return f"{operands[0]}.{op.name}()"
-    if op.name in rustygrad.__all__ and not op.attribute:
-        listed = ", ".join(operands)
-        return f"rustygrad.{op.name}({listed if op.arity else f'[{listed}]'})"
-    extra = f", {attribute!r}" if op.attribute else ""
-    return f"backend.apply(rustygrad.ops.OPS[{op.name!r}], [{', '.join(operands)}]{extra})"
-
-
 _ATTRIBUTES: Final = st.sampled_from([2.0, 3.0, -1.0, 0.5, 0.0, 1.0, -2.0, 7.0])
-
-
-def _literal(x: float) -> str:
-    return f"({x!r})" if repr(x).startswith("-") else repr(x)
 
 
 @st.composite
@@ -96,11 +59,11 @@ def programs(
             drawn[0] = 0
         if op.arity == 1:
             drawn = [x if isinstance(x, int) else 0 for x in drawn]
-        texts = [names[-1 - x % len(names)] if isinstance(x, int) else _literal(x) for x in drawn]
+        texts = [names[-1 - x % len(names)] if isinstance(x, int) else literal(x) for x in drawn]
         name = f"v{i}"
-        if op.name in _INFIX and style == 7:  # in place: rebinds the name and no other
+        if op.name in INFIX and style == 7:  # in place: rebinds the name and no other
             first = names[-1 - drawn[0] % len(names)] if isinstance(drawn[0], int) else names[-1]
-            lines += [f"{name} = {first}", f"{name} {_INFIX[op.name]}= {texts[1]}"]
+            lines += [f"{name} = {first}", f"{name} {INFIX[op.name]}= {texts[1]}"]
         else:
             lines.append(f"{name} = {call(op, texts, attribute)}")
         names.append(name)

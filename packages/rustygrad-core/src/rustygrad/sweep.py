@@ -139,7 +139,7 @@ def check_forward(node: Any) -> None:
 
 def remember_line(node: Any) -> None:
     """Let a new node know the user's line, for `check_backward`, graphs and `explain`."""
-    node.__dict__["_source"] = _line_of(node)
+    node._source = _line_of(node)
 
 
 def _line_of(node: Any) -> str:
