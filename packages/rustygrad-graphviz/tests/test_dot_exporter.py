@@ -157,11 +157,10 @@ def test_export_takes_a_graph_too(tmp_path):
 
 
 def test_export_to_an_unknown_suffix_says_which_are_known(tmp_path):
-    with pytest.raises(UnknownNameError) as caught:
+    with pytest.raises(
+        UnknownNameError, match=r"no such exporter\. Installed: 'dot', .*Did you mean 'dot'\?$"
+    ):
         rustygrad.export(Value(1.0), tmp_path / "g.dop")
-    assert str(caught.value) == (
-        "get_exporter('dop'): no such exporter. Installed: 'dot'. Did you mean 'dot'?"
-    )
     assert not list(tmp_path.iterdir())
 
 

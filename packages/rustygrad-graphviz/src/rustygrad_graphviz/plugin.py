@@ -1,4 +1,4 @@
-"""The plugin's door: it offers the exporter `dot` and imports nothing for it until asked."""
+"""The plugin's door: it offers the exporters and imports nothing for them until asked."""
 
 from __future__ import annotations
 
@@ -14,13 +14,23 @@ def _dot() -> Exporter:
     return DotExporter()
 
 
+def _html() -> Exporter:
+    from .page import HtmlExporter
+
+    return HtmlExporter()
+
+
 @hookimpl
 def rustygrad_register_exporters(register: RegisterExporter) -> None:
-    """Offer the exporter of ``.dot`` files."""
+    """Offer the exporters of ``.dot`` and ``.html`` files."""
     register("dot", _dot)
+    register("html", _html)
 
 
 @hookimpl
 def rustygrad_plugin_info() -> PluginInfo:
     """Say what this plugin is."""
-    return PluginInfo(api=API_VERSION, summary="pictures of graphs, as Graphviz text")
+    return PluginInfo(
+        api=API_VERSION,
+        summary="pictures of graphs, as Graphviz text and as pages that step through them",
+    )

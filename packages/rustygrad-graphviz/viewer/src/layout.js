@@ -1,0 +1,126 @@
+// Where items lie: dagre's layers, with a frame around each open group.
+
+import { Graph as Layered, layout } from "@dagrejs/dagre";
+
+/** @typedef {{ x: number, y: number }} Point */
+/** @typedef {{ x: number, y: number, width: number, height: number }} Box  x, y: its centre */
+/**
+ * @typedef {{ items: Map<number, Box>, frames: Map<number, Box>, paths: string[],
+ *             middles: Point[], width: number, height: number, down: boolean }} Arrangement
+ */
+
+/** Items up to which open groups are kept together and framed; beyond, that takes too long. */
+const FRAMED = 140;
+
+/**
+ * Results lie to the right of their operands, or below them where that makes the picture larger.
+ * @param {import("./folding.js").Folding} folding
+ * @param {(item: import("./folding.js").Item, down: boolean) => { width: number, height: number }} measure
+ * @param {{ width: number, height: number }} room
+ */
+export function arrange(folding, measure, room) {
+  const tall = room.width < 0.8 * room.height;
+  if (folding.items.length > FRAMED) return arranged(folding, measure, tall);
+  const [right, below] = [arranged(folding, measure, false), arranged(folding, measure, true)];
+  /** @param {Arrangement} a */
+  const scale = (a) => Math.min(1.2, room.width / a.width, room.height / a.height);
+  return 1.25 * scale(right) >= scale(below) ? right : below;
+}
+
+/**
+ * @param {import("./folding.js").Folding} folding
+ * @param {(item: import("./folding.js").Item, down: boolean) => { width: number, height: number }} measure
+ * @param {boolean} down
+ * @returns {Arrangement}
+ */
+function arranged(folding, measure, down) {
+  const framed = folding.items.length <= FRAMED;
+  const layered = new Layered({ multigraph: true, compound: framed });
+  layered.setGraph({ rankdir: down ? "TB" : "LR", nodesep: 20, edgesep: framed ? 22 : 10, ranksep: down ? 44 : 76, marginx: 24, marginy: 24, ranker: framed ? "network-simplex" : "longest-path" });
+  layered.setDefaultEdgeLabel(() => ({}));
+  for (const item of folding.items) layered.setNode(String(item.id), measure(item, down));
+  const groups = framed ? openGroups(folding, layered) : [];
+  folding.links.forEach((link, k) => layered.setEdge(String(link.from), String(link.to), { weight: 1 }, String(k)));
+  layout(layered);
+
+  /** @param {string} id @returns {Box} */
+  const boxOf = (id) => /** @type {Box} */ (layered.node(id));
+  const items = new Map(folding.items.map(({ id }) => [id, boxOf(String(id))]));
+  const frames = new Map(groups.map((g) => [g, boxOf(`group ${g}`)]));
+  const { width = 0, height = 0 } = layered.graph();
+  const lines = folding.links.map(({ from, to }, k) => /** @type {Point[]} */ (layered.edge(String(from), String(to), String(k)).points));
+  if (!down && upsideDown(folding, items))
+    for (const point of new Set([...items.values(), ...frames.values(), ...lines.flat()])) point.y = height - point.y;
+  /** @type {Map<string, number>} */
+  const alike = new Map();
+  for (const { from, to } of folding.links) alike.set(`${from} ${to}`, (alike.get(`${from} ${to}`) ?? 0) + 1);
+  const ways = folding.links.map(({ from, to }, k) => {
+    const points = lines[k].length === 3 && alike.get(`${from} ${to}`) === 1 ? [] : lines[k].slice(1, -1);
+    return ended(points, /** @type {Box} */ (items.get(from)), /** @type {Box} */ (items.get(to)), down);
+  });
+  return { items, frames, paths: ways.map((way) => curve(way, down)), middles: ways.map(middle), width, height, down };
+}
+
+/** Whether operands lie below the ones after them more often than above. @param {import("./folding.js").Folding} folding @param {Map<number, Box>} items */
+function upsideDown({ graph, items: shown, itemOf }, items) {
+  let above = 0;
+  for (const { node } of shown) {
+    if (node < 0) continue;
+    const heights = [...graph.operandsOf(node)].map((j) => items.get(itemOf(j))?.y ?? 0);
+    heights.slice(1).forEach((y, k) => (above += Math.sign(y - heights[k])));
+  }
+  return above < 0;
+}
+
+/** @param {Point[]} way @returns {Point} */
+function middle(way) {
+  const [a, b] = [way[(way.length - 1) >> 1], way[way.length >> 1]];
+  return { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 };
+}
+
+/**
+ * Tell dagre which open groups there are, and what is in them.
+ * @param {import("./folding.js").Folding} folding @param {Layered} layered
+ */
+function openGroups(folding, layered) {
+  const { graph } = folding;
+  /** @type {Set<number>} */
+  const known = new Set();
+  for (const item of folding.items) {
+    let child = String(item.id);
+    let g = item.group < 0 ? graph.groupOf[item.node] : graph.groupParent[item.group];
+    for (; g; g = graph.groupParent[g]) {
+      const seen = known.has(g);
+      if (!seen) layered.setNode(`group ${g}`, {});
+      known.add(g);
+      layered.setParent(child, `group ${g}`);
+      if (seen) break;
+      child = `group ${g}`;
+    }
+  }
+  return [...known];
+}
+
+/**
+ * The way of an edge, from the middle of the side where its operand ends to where its result begins.
+ * @param {Point[]} inner @param {Box} from @param {Box} to @param {boolean} down
+ */
+function ended(inner, from, to, down) {
+  return down
+    ? [{ x: from.x, y: from.y + from.height / 2 }, ...inner, { x: to.x, y: to.y - to.height / 2 }]
+    : [{ x: from.x + from.width / 2, y: from.y }, ...inner, { x: to.x - to.width / 2, y: to.y }];
+}
+
+/** @param {Point[]} points @param {boolean} down */
+function curve(points, down) {
+  const n = (/** @type {number} */ x) => x.toFixed(1);
+  let path = `M${n(points[0].x)} ${n(points[0].y)}`;
+  points.slice(1).forEach((b, k) => {
+    const a = points[k];
+    const [mx, my] = [(a.x + b.x) / 2, (a.y + b.y) / 2];
+    path += down
+      ? `C${n(a.x)} ${n(my)} ${n(b.x)} ${n(my)} ${n(b.x)} ${n(b.y)}`
+      : `C${n(mx)} ${n(a.y)} ${n(mx)} ${n(b.y)} ${n(b.x)} ${n(b.y)}`;
+  });
+  return path;
+}
