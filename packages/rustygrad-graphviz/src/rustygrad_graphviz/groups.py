@@ -9,9 +9,10 @@ they are divided into runs. So what unfolding one group adds is bounded.
 from __future__ import annotations
 
 from array import array
+from collections import deque
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from rustygrad.graph import ROLES, Graph
 from rustygrad.modes import scope_path
@@ -62,7 +63,7 @@ def groups(graph: Graph) -> Groups:
     for group, nodes in members.items():
         if len(nodes) > FEW:
             _repeats(graph, tree, group, nodes, kinds)
-    return _in_runs(tree)
+    return _in_runs(tree, _places(users, graph))
 
 
 def _first_users(graph: Graph) -> list[tuple[int, int]]:
@@ -179,31 +180,46 @@ def _repeats(graph: Graph, tree: Groups, group: int, nodes: list[int], kinds: li
                 tree.of[i] = repeat
 
 
-def _in_runs(tree: Groups) -> Groups:
+def _places(users: list[tuple[int, int]], graph: Graph) -> list[int]:
+    """Where each node comes in reading order: a leaf where it is used first."""
+    leaf = LEAF.code
+    return [users[i][0] if op == leaf and users[i][0] >= 0 else i for i, op in enumerate(graph.op)]
+
+
+class _Member(NamedTuple):
+    """A node or a group, in reading order."""
+
+    place: int
+    node: int  # the first one of a group
+    group: int  # 0 for a node
+
+
+def _in_runs(tree: Groups, places: list[int]) -> Groups:
     """The tree with crowds divided into runs of at most `CROWD` members, and groups in order."""
-    first: dict[int, int] = {}
-    members: dict[int, list[tuple[int, bool, int]]] = {}
-    for i, group in enumerate(tree.of):
-        members.setdefault(group, []).append((i, False, i))
-        while group and group not in first:
-            first[group] = i
-            members.setdefault(tree.parent[group], []).append((i, True, group))
+    members: dict[int, list[_Member]] = {}
+    seen: set[int] = set()
+    for i in sorted(range(len(places)), key=places.__getitem__):
+        group = tree.of[i]
+        members.setdefault(group, []).append(_Member(places[i], i, 0))
+        while group and group not in seen:
+            seen.add(group)
+            members.setdefault(tree.parent[group], []).append(_Member(places[i], i, group))
             group = tree.parent[group]
     out = Groups(len(tree.of))
-    waiting: list[tuple[int, list[tuple[int, bool, int]]]] = [(0, sorted(members.get(0, [])))]
+    waiting = deque([(0, members.get(0, []))])
     while waiting:
-        parent, inside = waiting.pop()
+        parent, inside = waiting.popleft()
         if len(inside) > CROWD:
             parts = min(CROWD, -(-len(inside) // CROWD))
             bounds = [len(inside) * k // parts for k in range(parts + 1)]
             for start, end in pairwise(bounds):
-                name = f"{inside[start][0]} - {inside[end - 1][0]}"
+                name = f"{inside[start].node} - {inside[end - 1].node}"
                 waiting.append((out.add(parent, "run", name), inside[start:end]))
             continue
-        for _, is_group, number in inside:
-            if is_group:
-                copy = out.add(parent, tree.kind[number], tree.name[number])
-                waiting.append((copy, sorted(members[number])))
+        for member in inside:
+            if member.group:
+                copy = out.add(parent, tree.kind[member.group], tree.name[member.group])
+                waiting.append((copy, members[member.group]))
             else:
-                out.of[number] = parent
+                out.of[member.node] = parent
     return out

@@ -1,7 +1,9 @@
 // What is visible: nodes, and groups that stand for all that is in them.
 
 /** Items that a graph may show at once; more take too long to lay out, and nobody reads them. */
-export const MOST = 320;
+export const MOST = 160;
+/** Items up to which nothing is folded to make room for a node that was asked for. */
+const ROOMY = 72;
 /** Nodes up to which a graph is unfolded at first; in a larger one modules are, up to fewer items. */
 const SMALL = 64;
 const AT_FIRST = 24;
@@ -128,12 +130,13 @@ export class Folding {
 
   /** Open all groups around a node, and close others if that would show too much. @param {number} i */
   reveal(i) {
-    const around = this.around(i);
+    const around = new Set(this.around(i));
     for (const g of around) this.open[g] = 1;
     this.refresh();
-    if (this.items.length > MOST) {
-      this.open.fill(0);
-      for (const g of [0, ...around]) this.open[g] = 1;
+    for (const kinds of [["repeat", "run"], ["module"]]) {
+      if (this.items.length <= ROOMY) return;
+      for (let g = 1; g < this.open.length; g++)
+        if (!around.has(g) && kinds.includes(this.graph.groupKind(g))) this.open[g] = 0;
       this.refresh();
     }
   }

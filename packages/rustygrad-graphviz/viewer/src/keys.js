@@ -21,8 +21,8 @@ export function listenToKeys(act) {
     t: () => byId("theme").click(),
   };
   document.addEventListener("keydown", (event) => {
-    const target = /** @type {Element} */ (event.target);
-    if (dialog.open || event.ctrlKey || event.metaKey || event.altKey) return;
+    const { target } = event;
+    if (!(target instanceof Element) || dialog.open || event.ctrlKey || event.metaKey || event.altKey) return;
     if (target.closest("input, select, textarea") && !(target.id === "slider" && event.key === " ")) return;
     if (event.key === " " && target.closest("button, a, summary")) return;
     const action = always[event.key] ?? (letters.checked ? single[event.key] : undefined);

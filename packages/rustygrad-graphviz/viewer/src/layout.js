@@ -1,6 +1,7 @@
-// Where items lie: dagre's layers, with a frame around each open group.
+// Where items lie: dagre's layers, with a frame around each open group; simpler ones for a thicket.
 
-import { Graph as Layered, layout } from "@dagrejs/dagre";
+import { Graph as Dagre, layout } from "@dagrejs/dagre";
+import { placeInLayers } from "./layers.js";
 
 /** @typedef {{ x: number, y: number }} Point */
 /** @typedef {{ x: number, y: number, width: number, height: number }} Box  x, y: its centre */
@@ -9,56 +10,79 @@ import { Graph as Layered, layout } from "@dagrejs/dagre";
  *             middles: Point[], width: number, height: number, down: boolean }} Arrangement
  */
 
-/** Items up to which open groups are kept together and framed; beyond, that takes too long. */
-const FRAMED = 140;
+/** Up to so many items and links, open groups are kept together and framed, and both directions tried. */
+const FRAMED = { items: 64, links: 120 };
+/** Up to so many links the lines go round what is between; beyond, that takes seconds. */
+const ROUTED = 150;
+
+/** @typedef {(item: import("./folding.js").Item, down: boolean) => { width: number, height: number }} Measure */
 
 /**
  * Results lie to the right of their operands, or below them where that makes the picture larger.
- * @param {import("./folding.js").Folding} folding
- * @param {(item: import("./folding.js").Item, down: boolean) => { width: number, height: number }} measure
+ * @param {import("./folding.js").Folding} folding @param {Measure} measure
  * @param {{ width: number, height: number }} room
  */
 export function arrange(folding, measure, room) {
-  const tall = room.width < 0.8 * room.height;
-  if (folding.items.length > FRAMED) return arranged(folding, measure, tall);
-  const [right, below] = [arranged(folding, measure, false), arranged(folding, measure, true)];
+  if (folding.links.length > ROUTED) return layered(folding, (item) => measure(item, false));
+  const framed = folding.items.length <= FRAMED.items && folding.links.length <= FRAMED.links;
+  if (!framed) return byDagre(folding, measure, room.width < 0.8 * room.height, framed);
+  const [right, below] = [false, true].map((down) => byDagre(folding, measure, down, framed));
   /** @param {Arrangement} a */
   const scale = (a) => Math.min(1.2, room.width / a.width, room.height / a.height);
   return 1.25 * scale(right) >= scale(below) ? right : below;
 }
 
 /**
- * @param {import("./folding.js").Folding} folding
- * @param {(item: import("./folding.js").Item, down: boolean) => { width: number, height: number }} measure
- * @param {boolean} down
+ * @param {import("./folding.js").Folding} folding @param {Measure} measure @param {boolean} down @param {boolean} framed
  * @returns {Arrangement}
  */
-function arranged(folding, measure, down) {
-  const framed = folding.items.length <= FRAMED;
-  const layered = new Layered({ multigraph: true, compound: framed });
-  layered.setGraph({ rankdir: down ? "TB" : "LR", nodesep: 20, edgesep: framed ? 22 : 10, ranksep: down ? 44 : 76, marginx: 24, marginy: 24, ranker: framed ? "network-simplex" : "longest-path" });
-  layered.setDefaultEdgeLabel(() => ({}));
-  for (const item of folding.items) layered.setNode(String(item.id), measure(item, down));
-  const groups = framed ? openGroups(folding, layered) : [];
-  folding.links.forEach((link, k) => layered.setEdge(String(link.from), String(link.to), { weight: 1 }, String(k)));
-  layout(layered);
+function byDagre(folding, measure, down, framed) {
+  const graph = new Dagre({ multigraph: true, compound: framed });
+  graph.setGraph({ rankdir: down ? "TB" : "LR", nodesep: 20, edgesep: framed ? 22 : 10, ranksep: down ? 44 : 76, marginx: 24, marginy: 24, ranker: framed ? "network-simplex" : "longest-path" });
+  graph.setDefaultEdgeLabel(() => ({}));
+  for (const item of folding.items) graph.setNode(String(item.id), measure(item, down));
+  const groups = framed ? openGroups(folding, graph) : [];
+  folding.links.forEach((link, k) => graph.setEdge(String(link.from), String(link.to), { weight: 1 }, String(k)));
+  layout(graph);
 
   /** @param {string} id @returns {Box} */
-  const boxOf = (id) => /** @type {Box} */ (layered.node(id));
+  const boxOf = (id) => /** @type {Box} */ (graph.node(id));
   const items = new Map(folding.items.map(({ id }) => [id, boxOf(String(id))]));
   const frames = new Map(groups.map((g) => [g, boxOf(`group ${g}`)]));
-  const { width = 0, height = 0 } = layered.graph();
-  const lines = folding.links.map(({ from, to }, k) => /** @type {Point[]} */ (layered.edge(String(from), String(to), String(k)).points));
+  const { width = 0, height = 0 } = graph.graph();
+  const lines = folding.links.map(({ from, to }, k) => /** @type {Point[]} */ (graph.edge(String(from), String(to), String(k)).points));
   if (!down && upsideDown(folding, items))
     for (const point of new Set([...items.values(), ...frames.values(), ...lines.flat()])) point.y = height - point.y;
   /** @type {Map<string, number>} */
   const alike = new Map();
   for (const { from, to } of folding.links) alike.set(`${from} ${to}`, (alike.get(`${from} ${to}`) ?? 0) + 1);
-  const ways = folding.links.map(({ from, to }, k) => {
-    const points = lines[k].length === 3 && alike.get(`${from} ${to}`) === 1 ? [] : lines[k].slice(1, -1);
-    return ended(points, /** @type {Box} */ (items.get(from)), /** @type {Box} */ (items.get(to)), down);
-  });
-  return { items, frames, paths: ways.map((way) => curve(way, down)), middles: ways.map(middle), width, height, down };
+  const bends = folding.links.map(({ from, to }, k) => (lines[k].length === 3 && alike.get(`${from} ${to}`) === 1 ? [] : lines[k].slice(1, -1)));
+  return { items, frames, ...drawn(folding, items, bends, down), width, height, down };
+}
+
+/**
+ * Layers without lines that go round anything: for pictures with more lines than can be followed.
+ * @param {import("./folding.js").Folding} folding
+ * @param {(item: import("./folding.js").Item) => { width: number, height: number }} measure
+ * @returns {Arrangement}
+ */
+function layered(folding, measure) {
+  const boxes = folding.items.map((item) => ({ x: 0, y: 0, ...measure(item) }));
+  const columns = placeInLayers(boxes, folding.items.map(({ id }) => id), folding.links);
+  const left = Math.min(...boxes.map(({ y, height }) => y - height / 2));
+  for (const box of boxes) box.y += 24 - left;
+  const items = new Map(folding.items.map(({ id }, k) => [id, boxes[k]]));
+  const height = 24 + Math.max(...boxes.map((box) => box.y + box.height / 2));
+  return { items, frames: new Map(), ...drawn(folding, items, folding.links.map(() => []), false), width: columns, height, down: false };
+}
+
+/**
+ * The lines, and where on each a number may stand.
+ * @param {import("./folding.js").Folding} folding @param {Map<number, Box>} items @param {Point[][]} bends @param {boolean} down
+ */
+function drawn({ links }, items, bends, down) {
+  const ways = links.map(({ from, to }, k) => ended(bends[k], /** @type {Box} */ (items.get(from)), /** @type {Box} */ (items.get(to)), down));
+  return { paths: ways.map((way) => curve(way, down)), middles: ways.map(middle) };
 }
 
 /** Whether operands lie below the ones after them more often than above. @param {import("./folding.js").Folding} folding @param {Map<number, Box>} items */
@@ -80,9 +104,9 @@ function middle(way) {
 
 /**
  * Tell dagre which open groups there are, and what is in them.
- * @param {import("./folding.js").Folding} folding @param {Layered} layered
+ * @param {import("./folding.js").Folding} folding @param {Dagre} dagre
  */
-function openGroups(folding, layered) {
+function openGroups(folding, dagre) {
   const { graph } = folding;
   /** @type {Set<number>} */
   const known = new Set();
@@ -91,9 +115,9 @@ function openGroups(folding, layered) {
     let g = item.group < 0 ? graph.groupOf[item.node] : graph.groupParent[item.group];
     for (; g; g = graph.groupParent[g]) {
       const seen = known.has(g);
-      if (!seen) layered.setNode(`group ${g}`, {});
+      if (!seen) dagre.setNode(`group ${g}`, {});
       known.add(g);
-      layered.setParent(child, `group ${g}`);
+      dagre.setParent(child, `group ${g}`);
       if (seen) break;
       child = `group ${g}`;
     }

@@ -267,7 +267,9 @@ function goTo(i) {
     folding.reveal(i);
     refold();
   }
+  const within = byId("inspector").contains(document.activeElement);
   select(i);
+  if (within) byId("inspector").focus(); // the button that was pressed is gone
   right.focus = i;
   right.follow(i, true);
   if (state.mode === "wrong") wrong.follow(i, true);
@@ -364,7 +366,10 @@ if (graph.count) {
     byId(id).hidden = graph.groupParent.length < 2;
     byId(id).addEventListener("click", () => foldAll(open));
   }
-  searchBox(/** @type {HTMLInputElement} */ (byId("search")), byId("hits"), byId("hit-count"), graph, goTo);
+  searchBox(/** @type {HTMLInputElement} */ (byId("search")), byId("hits"), byId("hit-count"), graph, (i) => {
+    goTo(i);
+    right.focusOn(i);
+  });
   addEventListener("hashchange", selectFromAddress);
   selectFromAddress();
 } else document.body.classList.add("is-empty");

@@ -9,7 +9,7 @@ const LISTED = 40;
 
 /**
  * @param {HTMLInputElement} input @param {HTMLElement} list @param {HTMLElement} count
- * @param {import("./graph.js").Graph} graph @param {(i: number) => void} go
+ * @param {import("./graph.js").Graph} graph @param {(i: number) => void} go what to do with the node that was chosen
  */
 export function searchBox(input, list, count, graph, go) {
   /** @type {number[]} */
@@ -33,6 +33,7 @@ export function searchBox(input, list, count, graph, go) {
   /** @param {number} i */
   const choose = (i) => {
     close();
+    input.blur();
     go(i);
   };
   const search = () => {

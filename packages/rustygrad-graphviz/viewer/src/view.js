@@ -22,6 +22,8 @@ import { plural, short } from "./numbers.js";
 const [HEIGHT, GAP, BADGE] = [62, 8, 26];
 /** The scale from which on cards can be read. */
 const READABLE = 0.66;
+/** Links beyond which they are drawn as one. */
+const THICKET = 220;
 /** What the buttons at the right edge take. */
 const MARGIN = 54;
 
@@ -39,6 +41,9 @@ export class View {
     this.world = s("g", { class: "world" });
     /** @type {Map<number, Card>} */
     this.cards = new Map();
+    /** What a moment draws over the links. */
+    this.flows = s("g");
+    this.chips = s("g", { "aria-hidden": "true" });
     this.selected = -1;
     this.focus = -1;
     this.touched = false;
@@ -74,17 +79,12 @@ export class View {
     this.arrangement = arrange(folding, (item, down) => this.#measure(item, down), this.#size);
     this.down = this.arrangement.down;
     const { items, frames, paths } = this.arrangement;
-    const [links, chips] = [s("g", { class: "links" }), s("g", { class: "chips", "aria-hidden": "true" })];
-    this.chips = chips;
     /** @type {Map<number, number>} */
     this.linkOf = new Map();
-    this.paths = folding.links.map((link, k) => {
-      for (const edge of link.edges) this.linkOf?.set(edge, k);
-      const path = s("path", { class: "link", d: paths[k], "marker-end": `url(#${this.svg.id}-arrow)` });
-      if (link.edges.length > 1) path.setAttribute("stroke-width", String(Math.min(6, 1.2 + 0.7 * Math.log2(link.edges.length))));
-      links.append(path);
-      return path;
-    });
+    folding.links.forEach((link, k) => link.edges.forEach((edge) => this.linkOf?.set(edge, k)));
+    this.links = folding.links.length > THICKET
+      ? [s("path", { class: "link thicket", d: paths.join("") })] // one element, because thousands are slow
+      : paths.map((d) => s("path", { class: "link", d, "marker-end": `url(#${this.svg.id}-arrow)` }));
     const outer = [...frames].sort(([a], [b]) => a - b).map(([g, box]) => this.#frame(g, box));
     this.cards.clear();
     const cards = folding.items.map((item) => {
@@ -93,7 +93,7 @@ export class View {
       this.cards.set(item.id, card);
       return card.box;
     });
-    fill(this.world, ...outer, links, ...cards, chips);
+    fill(this.world, ...outer, s("g", {}, ...this.links), this.flows, ...cards, this.chips);
     if (!this.cards.has(this.focus)) this.focus = folding.items.length ? folding.items[0].id : -1;
     this.#roving(false);
     this.mark(this.selected >= 0 && this.selected < graph.count ? folding.itemOf(this.selected) : this.selected);
@@ -243,25 +243,22 @@ export class View {
 
   /** @param {Moment["flows"]} flows */
   #flow(flows) {
-    for (const path of this.paths ?? []) {
-      path.setAttribute("class", "link");
-      path.setAttribute("marker-end", `url(#${this.svg.id}-arrow)`);
-      path.removeAttribute("marker-start");
-    }
+    const { paths } = /** @type {import("./layout.js").Arrangement} */ (this.arrangement);
     /** @type {Map<number, string[]>} */
     const chips = new Map();
+    /** @type {Map<number, boolean>} */
+    const backward = new Map();
     for (const [edge, { text: said, back }] of flows) {
       const k = this.linkOf?.get(edge);
-      const path = k === undefined ? undefined : this.paths?.[k];
-      if (k === undefined || !path) continue; // inside a folded group
-      path.setAttribute("class", `link flows ${back ? "back" : "forth"}`);
-      if (back) {
-        path.removeAttribute("marker-end");
-        path.setAttribute("marker-start", `url(#${this.svg.id}-back)`);
-      } else path.setAttribute("marker-end", `url(#${this.svg.id}-forth)`);
+      if (k === undefined) continue; // inside a folded group
+      backward.set(k, back);
       if (said) chips.set(k, [...(chips.get(k) ?? []), said]);
     }
-    fill(/** @type {Element} */ (this.chips), ...[...chips].slice(0, 24).map(([k, all]) => {
+    const single = this.links?.length === paths.length;
+    for (const [k, path] of (this.links ?? []).entries()) path.classList.toggle("is-under", single && backward.has(k));
+    fill(this.flows, ...[...backward].map(([k, back]) =>
+      s("path", { class: `link flows ${back ? "back" : "forth"}`, d: paths[k], [back ? "marker-start" : "marker-end"]: `url(#${this.svg.id}-${back ? "back" : "forth"})` })));
+    fill(this.chips, ...[...chips].slice(0, 24).map(([k, all]) => {
       const { x, y } = /** @type {import("./layout.js").Arrangement} */ (this.arrangement).middles[k];
       const said = all.length > 1 ? plural(all.length, "share") : all[0];
       const width = 12 + 7 * said.length;
