@@ -30,6 +30,10 @@ export class Folding {
     for (const g of graph.groupOf) this.direct[g]++;
     this.size = this.direct.slice();
     for (let g = groups - 1; g > 0; g--) this.size[graph.groupParent[g]] += this.size[g];
+    /** What all nodes of a group are, if they are leaves of one role; else ''. */
+    this.role = /** @type {(string | null)[]} */ (new Array(groups).fill(null));
+    for (let i = 0; i < graph.count; i++)
+      for (const g of this.around(i)) this.role[g] = (this.role[g] ?? graph.role(i)) === graph.role(i) ? graph.role(i) : "";
     /** The outermost closed group around each group, or -1. */
     this.hidden = new Int32Array(groups);
     /** @type {Item[]} */
@@ -46,7 +50,7 @@ export class Folding {
   /** What a group is called on its own. @param {number} g */
   title(g) {
     const name = this.graph.groupName(g);
-    if (this.graph.groupKind(g) === "repeat") return `${name} × ${this.size[g]}`;
+    if (this.graph.groupKind(g) === "repeat") return `${name} (${this.size[g]})`;
     return this.graph.groupKind(g) === "run" ? `v${name.replace(" - ", " – v")}` : name;
   }
 

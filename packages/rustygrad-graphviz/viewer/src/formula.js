@@ -79,7 +79,7 @@ class Parser {
     const first = this.product();
     const pieces = [first.element];
     for (let sign = this.take("+", "-"); sign; sign = this.take("+", "-"))
-      pieces.push(operator(sign), within(PRODUCT, this.product()));
+      pieces.push(operator(sign), summand(this.product()));
     return pieces.length > 1 ? part(SUM, ...pieces) : first;
   }
 
@@ -89,7 +89,7 @@ class Parser {
     for (let sign = this.take("*", "/"); sign; sign = this.take("*", "/")) {
       const y = this.unary();
       if (sign === "/") x = { element: m("mfrac", {}, x.element, y.element), binding: PRODUCT };
-      else x = part(PRODUCT, within(PRODUCT, x), operator("×"), within(POWER, y));
+      else x = part(PRODUCT, x.binding === SIGN ? bracketed(x.element) : x.element, operator("×"), within(POWER, y));
     }
     return x;
   }
@@ -160,6 +160,9 @@ const listed = (items) => m("mrow", {}, ...items.flatMap((x, k) => (k ? [m("mo",
 
 /** A part as an operand of what binds so tightly at least. @param {number} binding @param {Part} x */
 const within = (binding, x) => (x.binding < binding ? bracketed(x.element) : x.element);
+
+/** What follows a sign brings none of its own. @param {Part} x */
+const summand = (x) => (x.binding === SIGN ? bracketed(x.element) : within(PRODUCT, x));
 
 /** A negative number is bracketed like a sign. @param {Element} element @returns {Part} */
 const resolved = (element) => ({

@@ -51,8 +51,9 @@ function byDagre(folding, measure, down, framed) {
   const frames = new Map(groups.map((g) => [g, boxOf(`group ${g}`)]));
   const { width = 0, height = 0 } = graph.graph();
   const lines = folding.links.map(({ from, to }, k) => /** @type {Point[]} */ (graph.edge(String(from), String(to), String(k)).points));
-  if (!down && upsideDown(folding, items))
-    for (const point of new Set([...items.values(), ...frames.values(), ...lines.flat()])) point.y = height - point.y;
+  const [across, extent] = down ? /** @type {const} */ (["x", width]) : /** @type {const} */ (["y", height]);
+  if (reversed(folding, items, across))
+    for (const point of new Set([...items.values(), ...frames.values(), ...lines.flat()])) point[across] = extent - point[across];
   /** @type {Map<string, number>} */
   const alike = new Map();
   for (const { from, to } of folding.links) alike.set(`${from} ${to}`, (alike.get(`${from} ${to}`) ?? 0) + 1);
@@ -85,15 +86,18 @@ function drawn({ links }, items, bends, down) {
   return { paths: ways.map((way) => curve(way, down)), middles: ways.map(middle) };
 }
 
-/** Whether operands lie below the ones after them more often than above. @param {import("./folding.js").Folding} folding @param {Map<number, Box>} items */
-function upsideDown({ graph, items: shown, itemOf }, items) {
-  let above = 0;
+/**
+ * Whether operands come after the ones that follow them, more often than before.
+ * @param {import("./folding.js").Folding} folding @param {Map<number, Box>} items @param {"x" | "y"} across
+ */
+function reversed({ graph, items: shown, itemOf }, items, across) {
+  let inOrder = 0;
   for (const { node } of shown) {
     if (node < 0) continue;
-    const heights = [...graph.operandsOf(node)].map((j) => items.get(itemOf(j))?.y ?? 0);
-    heights.slice(1).forEach((y, k) => (above += Math.sign(y - heights[k])));
+    const places = [...graph.operandsOf(node)].map((j) => items.get(itemOf(j))?.[across] ?? 0);
+    places.slice(1).forEach((place, k) => (inOrder += Math.sign(place - places[k])));
   }
-  return above < 0;
+  return inOrder < 0;
 }
 
 /** @param {Point[]} way @returns {Point} */

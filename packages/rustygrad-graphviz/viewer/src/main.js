@@ -135,14 +135,15 @@ function showStep(at) {
   const before = stops[at - 1] ?? -1;
   state.step = stops[at];
   const step = timeline.steps[state.step];
-  right.update(stepMoment(state.step));
+  const moment = stepMoment(state.step);
+  right.update(moment);
   const steps = state.step - before;
   const story = steps > 1 ? foldedStory(step, steps) : narrator.tell(step);
   const heading = h("h2", { class: step.kind === "backward" || step.kind === "seed" || step.kind === "end" ? "back" : "forth" },
     steps === 1 && step.node >= 0 && nodeButton(graph, step.node, goTo), steps === 1 && step.node >= 0 && " ", story.title);
   fill(byId("story"), heading, ...story.body);
   byId("live").textContent = story.said;
-  if (step.node >= 0) right.follow(folding.itemOf(step.node));
+  if (step.node >= 0) right.follow(folding.itemOf(step.node), moment.marks.keys());
   refreshInspector();
   return { text: `${story.phase}: ${story.said}`, phase: story.phase };
 }
@@ -183,7 +184,7 @@ function showCompared(now) {
   if (focused) /** @type {HTMLElement | null} */ (document.querySelector(`[data-kind="${focused}"]`))?.focus();
   byId("live").textContent = `Wrong order: ${caption.textContent}`;
   for (const [view, record] of /** @type {[View, Record][]} */ ([[right, comparison.right], [wrong, comparison.wrong]]))
-    if (now > 0 && now <= record.length) view.follow(folding.itemOf(record.to(now - 1)));
+    if (now > 0 && now <= record.length) view.follow(folding.itemOf(record.to(now - 1)), [folding.itemOf(record.from(now - 1))]);
   refreshInspector();
   return { text: `Share ${now}: ${caption.textContent}`, phase: "Shares" };
 }
@@ -271,8 +272,8 @@ function goTo(i) {
   select(i);
   if (within) byId("inspector").focus(); // the button that was pressed is gone
   right.focus = i;
-  right.follow(i, true);
-  if (state.mode === "wrong") wrong.follow(i, true);
+  right.follow(i, [], true);
+  if (state.mode === "wrong") wrong.follow(i, [], true);
 }
 
 function refreshInspector() {
@@ -299,7 +300,11 @@ function setMode(mode) {
   byId("right-caption").hidden = mode !== "wrong";
   byId("wrong-caption").hidden = mode !== "wrong";
   byId("right-name").textContent = mode === "wrong" ? "In topological order" : "The graph";
-  for (const view of [right, wrong]) view.touched = false;
+  for (const view of [right, wrong]) {
+    view.touched = false;
+    view.inset = mode === "wrong" ? { top: 36, bottom: 64 } : { top: 0, bottom: 0 };
+  }
+  right.draw();
   if (mode === "wrong") {
     wrong.draw();
     compare(state.kind);

@@ -21,7 +21,7 @@ import { plural, short } from "./numbers.js";
 
 const [HEIGHT, GAP, BADGE] = [62, 8, 26];
 /** The scale from which on cards can be read. */
-const READABLE = 0.66;
+const READABLE = 0.56;
 /** Links beyond which they are drawn as one. */
 const THICKET = 220;
 /** What the buttons at the right edge take. */
@@ -44,6 +44,8 @@ export class View {
     /** What a moment draws over the links. */
     this.flows = s("g");
     this.chips = s("g", { "aria-hidden": "true" });
+    /** What lies over the drawing at its upper and lower edge. */
+    this.inset = { top: 0, bottom: 0 };
     this.selected = -1;
     this.focus = -1;
     this.touched = false;
@@ -57,14 +59,18 @@ export class View {
         this.world.setAttribute("transform", event.transform);
         if (event.sourceEvent) this.touched = true;
         svg.classList.toggle("is-far", event.transform.k < 0.45);
-      });
+      })
+      .on("end", (event) => (this.goal = event.transform));
+    /** Where the drawing is, or is moving to. */
+    this.goal = zoomIdentity;
     select(svg).call(this.zoom).on("dblclick.zoom", null);
     svg.addEventListener("keydown", (event) => this.#onKey(event));
     new ResizeObserver(() => this.#resized()).observe(svg);
   }
 
   get #size() {
-    return { width: Math.max(this.svg.clientWidth - MARGIN, 1), height: this.svg.clientHeight || 1 };
+    const { top, bottom } = this.inset;
+    return { width: Math.max(this.svg.clientWidth - MARGIN, 1), height: Math.max(this.svg.clientHeight - top - bottom, 1) };
   }
 
   #resized() {
@@ -87,14 +93,21 @@ export class View {
       : paths.map((d) => s("path", { class: "link", d, "marker-end": `url(#${this.svg.id}-arrow)` }));
     const outer = [...frames].sort(([a], [b]) => a - b).map(([g, box]) => this.#frame(g, box));
     this.cards.clear();
-    const cards = folding.items.map((item) => {
+    const { down } = this;
+    /** @param {import("./folding.js").Item} item */
+    const along = ({ id }) => /** @type {import("./layout.js").Box} */ (items.get(id))[down ? "y" : "x"];
+    /** @param {import("./folding.js").Item} item */
+    const across = ({ id }) => /** @type {import("./layout.js").Box} */ (items.get(id))[down ? "x" : "y"];
+    // in reading order, which is also the order of the keyboard
+    const ordered = [...folding.items].sort((a, b) => along(a) - along(b) || across(a) - across(b));
+    const cards = ordered.map((item) => {
       const at = /** @type {import("./layout.js").Box} */ (items.get(item.id));
       const card = item.group < 0 ? this.#node(item.node, at) : this.#group(item.group, at);
       this.cards.set(item.id, card);
       return card.box;
     });
     fill(this.world, ...outer, s("g", {}, ...this.links), this.flows, ...cards, this.chips);
-    if (!this.cards.has(this.focus)) this.focus = folding.items.length ? folding.items[0].id : -1;
+    if (!this.cards.has(this.focus)) this.focus = ordered.length ? ordered[0].id : -1;
     this.#roving(false);
     this.mark(this.selected >= 0 && this.selected < graph.count ? folding.itemOf(this.selected) : this.selected);
     if (!this.touched) this.#begin();
@@ -176,7 +189,7 @@ export class View {
     const short = graph.shortGroupName(g);
     const bars = ["forth", "back"].map((look, k) => s("rect", { class: `bar ${look}`, x: 11, y: 45 + 6 * k, width: 0, height: 3.5, rx: 1.5 }));
     const said = `folded ${graph.groupKind(g)} ${name}, ${nodes}`;
-    const box = this.#box(id, at, said, "folded", [
+    const box = this.#box(id, at, said, `folded ${folding.role[g]}`, [
       s("rect", { class: "paper behind", x: 6, y: 7, width: width - 6, height, rx: 7 }),
       s("rect", { class: "paper behind", x: 3, y: 3.5, width: width - 3, height, rx: 7 }),
       s("rect", { class: "paper", width: width - 6, height, rx: 7 }),
@@ -282,17 +295,25 @@ export class View {
     this.touched = false;
     const { width, height } = this.arrangement;
     const k = Math.min(1.35, room.width / width, room.height / height) || 1;
-    this.#moved(smooth).call(this.zoom.transform, zoomIdentity.translate((room.width - k * width) / 2, (room.height - k * height) / 2).scale(k));
+    this.#place((room.width - k * width) / 2, (room.height - k * height) / 2, k, smooth);
   }
 
   /** Show all of it, or, where that would be too small to read on a small screen, where it begins. */
   #begin() {
     this.fit(false);
-    const { width, height } = this.#size;
+    const room = this.#size;
     const first = this.arrangement?.items.get(this.focus);
-    if (!first || width > 600 || this.#transform().k >= READABLE) return;
-    const [x, y] = this.down ? [width / 2 - READABLE * first.x, 12] : [12, height / 2 - READABLE * first.y];
-    this.#moved(false).call(this.zoom.transform, zoomIdentity.translate(x, y).scale(READABLE));
+    if (!this.arrangement || !first || room.width > 600 || this.goal.k >= READABLE) return;
+    /** @param {number} all @param {number} size @param {number} at */
+    const begin = (all, size, at) => (READABLE * size <= all ? (all - READABLE * size) / 2 : Math.min(12, all / 2 - READABLE * at));
+    this.#place(begin(room.width, this.arrangement.width, first.x), begin(room.height, this.arrangement.height, first.y), READABLE, false);
+  }
+
+  /** Put the drawing's corner somewhere below the upper inset. @param {number} x @param {number} y @param {number} k @param {boolean} smooth */
+  #place(x, y, k, smooth) {
+    const goal = zoomIdentity.translate(x, y + this.inset.top).scale(k);
+    this.#moved(smooth).call(this.zoom.transform, goal);
+    this.goal = goal;
   }
 
   /** @param {number} factor */
@@ -301,22 +322,25 @@ export class View {
     this.#moved(true).call(this.zoom.scaleBy, factor);
   };
 
-  /** Move so that an item can be seen, if it is out of sight or too small to read. @param {number} id @param {boolean} near */
-  follow(id, near = false) {
-    const box = this.arrangement?.items.get(id);
-    if (!box) return;
+  /**
+   * Move so that an item can be seen, with others if there is room, and large enough to read if wanted.
+   * @param {number} id @param {Iterable<number>} others @param {boolean} near
+   */
+  follow(id, others = [], near = false) {
+    const all = [id, ...others].map((other) => this.arrangement?.items.get(other)).filter((box) => box !== undefined);
     const { width, height } = this.#size;
-    const at = this.#transform();
+    const at = this.goal;
+    const k = near ? Math.max(at.k, 0.8) : at.k;
+    const box = [hull(all), all[0]].find((b) => b && b.width * k <= width && b.height * k <= height) ?? all[0];
+    if (!box) return;
     const [x, y] = at.apply([box.x, box.y]);
     const [w, h] = [(box.width / 2) * at.k, (box.height / 2) * at.k];
-    const inside = x - w > 0 && x + w < width && y - h > 0 && y + h < height;
+    const { top } = this.inset;
+    const inside = x - w > -1 && x + w < width + 1 && y - h > top - 1 && y + h < top + height + 1;
     if (inside && (!near || at.k > 0.6)) return;
-    const k = near ? Math.max(at.k, 0.8) : at.k;
     this.touched = true;
-    this.#moved(true).call(this.zoom.transform, zoomIdentity.translate(width / 2 - k * box.x, height / 2 - k * box.y).scale(k));
+    this.#place(width / 2 - k * box.x, height / 2 - k * box.y, k, true);
   }
-
-  #transform = () => /** @type {any} */ (this.svg).__zoom;
 
   /** @param {boolean} smooth @returns {any} */
   #moved(smooth) {
@@ -351,6 +375,14 @@ export class View {
     event.preventDefault();
     event.stopPropagation();
   }
+}
+
+/** The box around boxes. @param {import("./layout.js").Box[]} boxes @returns {import("./layout.js").Box | undefined} */
+function hull(boxes) {
+  if (!boxes.length) return undefined;
+  const [left, right] = [Math.min(...boxes.map((b) => b.x - b.width / 2)), Math.max(...boxes.map((b) => b.x + b.width / 2))];
+  const [top, bottom] = [Math.min(...boxes.map((b) => b.y - b.height / 2)), Math.max(...boxes.map((b) => b.y + b.height / 2))];
+  return { x: (left + right) / 2, y: (top + bottom) / 2, width: right - left, height: bottom - top };
 }
 
 /** @param {string} look @param {number} x @param {number} y @param {string} said @param {string} anchor */

@@ -49,8 +49,11 @@ export class Comparison {
   }
 
   /** Why a node's sum is wrong after so many hand-overs, or ''. @param {number} i @param {number} now */
-  reason = (i, now) =>
-    this.spoiltAt[i] >= 0 && this.spoiltAt[i] < now ? `wrong: should become ${repr(this.right.final(i))}` : "";
+  reason(i, now) {
+    const [at, should] = [this.spoiltAt[i], this.right.final(i)];
+    const spoilt = at >= 0 && at < now && !Object.is(this.wrong.gradient(i, Math.min(now, this.wrong.length)), should);
+    return spoilt ? `wrong: should become ${repr(should)}` : "";
+  }
 
   /** Hand-over k as a line, with what is wrong about it. @param {boolean} wrong @param {number} k */
   caption(wrong, k) {
