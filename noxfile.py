@@ -58,6 +58,10 @@ def _offered(package: Path) -> list[str]:
 # What needs a C compiler. Where there is none, the rest goes on without it.
 NATIVE = [path for path in PACKAGES if (path / "meson.build").exists()]
 COMPILER = not {"C compiler", "Python headers"} & {*needs.missing()}
+# What the page of the exporter `html` is made with, and what it is tested in.
+NODE = not {"node", "npm"} & {*needs.missing()}
+BROWSER = "CHROMIUM" in os.environ or "browser" not in needs.missing()
+VIEWER = ROOT / "packages/rustygrad-graphviz/viewer"
 BACKENDS = [name for package in [*PACKAGES, *LOOPBACK] for name in _offered(package)]
 
 
@@ -109,7 +113,12 @@ def tests(session: nox.Session) -> None:
         session.run("coverage", "report", "--fail-under=100")
 
 
-TESTS = ["tests", "packages/rustygrad-core/tests", "packages/rustygrad-graphviz/tests"]
+TESTS = [
+    "--ignore=tests/browser",
+    "tests",
+    "packages/rustygrad-core/tests",
+    "packages/rustygrad-graphviz/tests",
+]
 TEST_TOOLS = ["pytest>=8.3", "hypothesis>=6.130", "numpy>=2.1", "mpmath>=1.3", "coverage>=7.6"]
 TEST_TOOLS += ["pip>=24", "hatchling>=1.27"]
 
@@ -133,6 +142,30 @@ def native(session: nox.Session) -> None:
     _need(session, "C compiler", "Python headers")
     _install(session, *TEST_TOOLS, native=True)
     session.run("pytest", *(session.posargs or [f"{path}/tests" for path in NATIVE]))
+
+
+@nox.session(python=False)
+def viewer(session: nox.Session) -> None:
+    """Type-check the JavaScript of the page, strictly."""
+    if not NODE:
+        session.skip("no node and npm here: the page is neither checked nor built")
+    with session.chdir(VIEWER):
+        session.run("npm", "ci", "--fetch-retries=1", external=True)
+        session.run("npm", "run", "check", external=True)
+
+
+@nox.session(python=PYTHON)
+def browser(session: nox.Session) -> None:
+    """Test the page in a real browser, and keep pictures of it in build/screenshots."""
+    if not NODE:
+        session.skip("no node and npm here: the page is not built")
+    if not BROWSER:
+        session.skip("no chromium here, on PATH or in CHROMIUM: the page is not tested")
+    _install(session, *TEST_TOOLS, "playwright>=1.50", suite=False)
+    pictures = ROOT / "build" / "screenshots"
+    environment = {"SCREENSHOTS": str(pictures)}
+    session.run("pytest", *(session.posargs or ["tests/browser"]), env=environment)
+    session.log(f"pictures: {pictures}")
 
 
 @nox.session(python=PYTHON)
@@ -198,7 +231,8 @@ def docs(session: nox.Session) -> None:
     html = ["-n", "-W", "--keep-going", "-q", "-b", "html", "docs", "docs/_build/html"]
     session.run("sphinx-build", *html)
     readmes = ["README.md", *(f"{p}/README.md" for p in PACKAGES)]
-    session.run("python", "-m", "pytest", *(session.posargs or ["docs", *readmes]))
+    without = [] if NODE else ["--ignore=docs/how-to/step-through-backward.md"]
+    session.run("python", "-m", "pytest", *(session.posargs or [*without, "docs", *readmes]))
 
 
 @nox.session(python=PYTHON)
@@ -230,7 +264,7 @@ def build(session: nox.Session) -> None:
     artefacts = sorted(map(str, target.iterdir()))
     session.run("twine", "check", "--strict", *artefacts)
     wheels = [path for path in artefacts if path.endswith(".whl")]
-    session.run("python", "tools/check_artefacts.py", *artefacts)
+    session.run("python", "tools/check_artefacts.py", *([] if NODE else ["--no-page"]), *artefacts)
     empty = Path(session.create_tmp()) / "empty"
     session.run("python", "tools/use_wheels.py", str(empty), *wheels)
     for package in NATIVE:

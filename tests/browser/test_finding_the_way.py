@@ -1,9 +1,8 @@
 """Keyboard, screen readers, search, folding, colours and small screens."""
 
 import pytest
+from graphs import DESKTOP, PHONE, expression, mlp, moons, neuron, shared
 from rustygrad import Graph, Value
-
-from conftest import DESKTOP, PHONE, expression, mlp, moons, neuron, shared
 
 
 def test_all_controls_can_be_reached_with_the_tab_key_in_the_order_of_the_page(read):

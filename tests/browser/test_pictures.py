@@ -1,8 +1,7 @@
 """Pictures of the pages, for people to look at: kept where $SCREENSHOTS says."""
 
 import pytest
-
-from conftest import DESKTOP, PHONE, early, expression, mlp, moons, neuron, shared
+from graphs import DESKTOP, PHONE, early, expression, mlp, moons, neuron, shared
 
 STEPS = {
     "given": [],

@@ -6,10 +6,9 @@ import struct
 
 import pytest
 import rustygrad
+from graphs import expression, mlp, moons, neuron, shared
 from rustygrad import Graph, Value
 from rustygrad_graphviz.playback import backward, local_derivatives
-
-from conftest import expression, mlp, moons, neuron, shared
 
 
 def test_the_play_goes_forward_then_backward_node_by_node(read):

@@ -1,9 +1,8 @@
 """The wrong orders beside the right one, with the numbers that the documentation derives."""
 
 import pytest
+from graphs import early, expression, shared
 from rustygrad import Value
-
-from conftest import early, expression, shared
 
 
 def gradients(page, side):
