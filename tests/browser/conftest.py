@@ -83,6 +83,9 @@ class Reader:
     def count(self, selector):
         return self.page.locator(selector).count()
 
+    def wait_until_gone(self, selector):
+        self.page.locator(selector).wait_for(state="detached")
+
     @property
     def step(self):
         return self.text("#count")

@@ -57,14 +57,16 @@ def test_a_whole_walk_with_the_keyboard(read):
     page.press("?")
     assert page.count("dialog[open]") == 1
     page.press("Escape")
-    assert page.count("dialog[open]") == 0
+    page.wait_until_gone("dialog[open]")
 
 
 def test_letters_can_be_switched_off(read):
     page = read(shared())
     page.press("?")
     page.page.locator("#letters").uncheck()
-    page.press("Escape", "w")
+    page.press("Escape")
+    page.wait_until_gone("dialog[open]")
+    page.press("w")
     assert page.count("#wrong:visible") == 0
     page.press("ArrowRight")
     assert page.step == "1 / 6"
@@ -259,7 +261,11 @@ def test_text_stands_out_from_what_is_behind_it(read, scheme):
     assert weak == {}
 
 
-def test_a_source_line_is_shown_where_it_is_known(read):
+def test_a_source_line_is_shown_where_it_is_known(read, monkeypatch):
     graph = Graph.capture(Value(2.0) * 3.0)
-    if not hasattr(graph, "sources"):
-        pytest.skip("graphs do not keep source lines yet")
+    monkeypatch.setattr(Graph, "sources", {2: "<model>.py:12"}, raising=False)
+    page = read(graph)
+    page.facts(2)
+    assert page.text("#inspector .facts code") == "<model>.py:12"
+    page.facts(0)
+    assert page.count("#inspector .facts code") == 0

@@ -21,7 +21,7 @@ def test_the_play_goes_forward_then_backward_node_by_node(read):
         "What is given",
         "v2 is computed", "v5 is computed", "v6 is computed", "L is computed",
         "L starts here", "L hands on", "v6 hands on", "v5 hands on", "v2 hands on",
-        "is complete",
+        "Backward is complete",
     ]  # fmt: skip
 
 

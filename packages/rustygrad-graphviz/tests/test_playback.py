@@ -1,13 +1,14 @@
 """What the page plays: the engine's numbers, and what wrong orders make of them."""
 
 import math
+import random
 from array import array
 
 import pytest
 import rustygrad
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rustygrad import Graph, Value
+from rustygrad import MLP, Graph, Value
 from rustygrad.errors import GraphError
 from rustygrad_conformance.strategies import EXTREME, MODERATE, programs
 from rustygrad_graphviz.playback import (
@@ -61,6 +62,18 @@ def test_each_sum_is_the_one_before_it_and_a_product(program):
         operand = graph.operands[edge]
         assert bits([sums.get(operand, 0.0) + product]) == bits([total])
         sums[operand] = total
+
+
+def test_an_expanded_graph_is_played_in_the_order_of_the_one_it_was_made_from():
+    random.seed(3)
+    model = MLP(3, [5, 4, 1])
+    loss = rustygrad.mean([model([random.random() for _ in range(3)]).tanh() for _ in range(7)])
+    loss.backward()
+    graph = Graph.capture(loss).expand()
+    grads = final(backward(graph, graph.outputs[0], 1.0, ran=True, as_listed=True), graph)
+    for role in ("parameter", "input"):
+        leaves = [node.index for node in graph.leaves(role)]
+        assert bits(grads[i] for i in leaves) == bits(graph.grad[i] for i in leaves)
 
 
 def test_a_node_hands_on_when_all_that_use_it_have():

@@ -86,8 +86,8 @@ def page(graph: Graph, *, title: str = "", expand: bool = False) -> str:
     Args:
         graph: what to show.
         title: a heading; by default the label of the first result.
-        expand: whether to write ``sum``, ``mean`` and ``dot`` out first. Gradients then
-            add up in another order, and their last digits may differ.
+        expand: whether to write ``sum``, ``mean`` and ``dot`` out. Gradients still add up
+            in the order of the graph as it was, as far as its nodes are concerned.
 
     Raises:
         ArgumentError: `title` is no text.
@@ -96,27 +96,32 @@ def page(graph: Graph, *, title: str = "", expand: bool = False) -> str:
     """
     if not isinstance(title, str):
         raise ArgumentError(f"title is text, not {title!r}")
+    _check_size(graph)
     if expand:
         graph = graph.expand()
+        _check_size(graph)
+    before, _, after = template().partition(_PLACE)
+    text = json.dumps(_described(graph, title, expand), allow_nan=False, separators=(",", ":"))
+    return before + text.replace("<", "\\u003c") + after
+
+
+def _check_size(graph: Graph) -> None:
     size = len(graph) + len(graph.operands)
     if size > LARGEST:
         raise GraphError(
             f"a page holds {LARGEST:,} nodes and operands, and this graph has {size:,}: give it a "
             "part, such as graph.slice(node), or modules as one node each, graph.fold(depth=1)"
         )
-    before, _, after = template().partition(_PLACE)
-    text = json.dumps(_described(graph, title), allow_nan=False, separators=(",", ":"))
-    return before + text.replace("<", "\\u003c") + after
 
 
-def _described(graph: Graph, title: str) -> dict[str, Any]:
+def _described(graph: Graph, title: str, expanded: bool) -> dict[str, Any]:
     """All that the page shows, as plain data; columns of numbers in base64."""
-    first = graph.labels.get(graph.outputs[0], "") if graph.outputs else ""
+    labels = {node.index: name for node in graph if (name := getattr(node, "title", node.label))}
     scopes, symbols, formulas = _Texts(), _Texts(), _Texts()
     tree = groups(graph)
     return {
         "version": __version__,
-        "title": title or first,
+        "title": title or (labels.get(graph.outputs[0], "") if graph.outputs else ""),
         "ran": any(graph.grad),
         "roles": ROLES,
         "lastFirst": [op.symbol for op in map(by_code, set(graph.op)) if op.last_first],
@@ -136,10 +141,10 @@ def _described(graph: Graph, title: str) -> dict[str, Any]:
         "forward": _column("I", [formulas.number(text) for text in _forward(graph)]),
         "slope": _column("d", local_derivatives(graph)),
         "local": _column("I", [formulas.number(text) for text in _local(graph)]),
-        "labels": {str(i): label for i, label in graph.labels.items()},
+        "labels": {str(i): label for i, label in labels.items()},
         "sources": {str(i): where for i, where in getattr(graph, "sources", {}).items()},
         "outputs": graph.outputs,
-        "sweeps": [_sweeps(graph, root) for root in dict.fromkeys(graph.outputs[:ROOTS])],
+        "sweeps": [_sweeps(graph, root, expanded) for root in dict.fromkeys(graph.outputs[:ROOTS])],
         "scopes": list(scopes),
         "symbols": list(symbols),
         "formulas": list(formulas),
@@ -179,14 +184,15 @@ def _local(graph: Graph) -> Iterable[str]:
         yield from known[key]
 
 
-def _sweeps(graph: Graph, root: int) -> dict[str, Any]:
+def _sweeps(graph: Graph, root: int, expanded: bool) -> dict[str, Any]:
     """The right order from a root, and two wrong ones beside it."""
     used = root in graph.operands
     # what backward() was given, unless the gradient came from a node further on
     ran = not used and graph.grad[root] != 0.0
     seed = graph.grad[root] if ran else 1.0
     paths = visits(graph, root)
-    played: dict[str, Any] = {"right": _handovers(backward(graph, root, seed, ran=ran)), "ran": ran}
+    right = backward(graph, root, seed, ran=ran, as_listed=expanded)
+    played: dict[str, Any] = {"right": _handovers(right), "ran": ran}
     try:
         played["recursion"] = _handovers(recursion(graph, root, seed))
         played["once"] = _handovers(once(graph, root, seed))

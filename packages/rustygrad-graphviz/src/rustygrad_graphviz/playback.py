@@ -128,7 +128,7 @@ class _StandIn:
         self.sums.append(self.total)
 
 
-def backward(graph: Graph, root: int, seed: float, *, ran: bool) -> Record:
+def backward(graph: Graph, root: int, seed: float, *, ran: bool, as_listed: bool = False) -> Record:
     """The library's own sweep over a graph, written down.
 
     Args:
@@ -137,6 +137,8 @@ def backward(graph: Graph, root: int, seed: float, *, ran: bool) -> Record:
         seed: its gradient.
         ran: whether the captured gradients are of this backward. What lies below an
             opaque node has them then, and is unknown otherwise.
+        as_listed: whether to go by the order of the graph's nodes. In an expanded graph
+            that is the order of the one that it was made from.
     """
     record = Record(root, seed)
     zero = float("0")  # an object of our own, see `backward_order`
@@ -151,11 +153,13 @@ def backward(graph: Graph, root: int, seed: float, *, ran: bool) -> Record:
         node._attribute = opaque if op is OPAQUE else graph.attribute[i]
         node.total = zero if op is LEAF else math.nan
         nodes.append(node)
+    index = {node: i for i, node in enumerate(nodes)}
     order = backward_order(nodes[root], zero)
+    if as_listed:
+        order.sort(key=index.__getitem__)
     nodes[root]._grad = seed
     del record.sums[:]  # resetting and seeding are no hand-overs
     sweep(order)
-    index = {node: i for i, node in enumerate(nodes)}
     for node in reversed(order):
         i = index[node]
         edges = range(graph.offsets[i], graph.offsets[i + 1])

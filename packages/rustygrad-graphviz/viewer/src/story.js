@@ -169,7 +169,7 @@ export class Narrator {
     const reached = graph.count ? [...graph.kind.keys()].filter((i) => graph.isLeaf(i) && record.reaches(i) && graph.role(i) !== "constant") : [];
     const said = `Backward is complete. ${plural(reached.length, "input")} ${reached.length === 1 ? "has its gradient" : "or parameters have their gradients"}.`;
     const odd = graph.ran && this.ran && reached.some((i) => !record.unknown.has(i) && !Object.is(record.final(i), graph.grad[i]));
-    return { phase: "Backward", title: "is complete", said, body: [
+    return { phase: "Backward", title: "Backward is complete", said, body: [
       h("p", {}, "How much ", name(graph, record.root), " changes with each of these, at the numbers given:"),
       this.#leaves(reached, record.final, "grad"),
       odd && h("p", { class: "aside" }, "Some captured gradients are others. Leaves add up over calls of backward(), and a number may have been changed since. Select a node to see both."),

@@ -117,7 +117,7 @@ export class View {
 
   /** @param {import("./folding.js").Item} item @param {boolean} down */
   #measure({ node, group }, down) {
-    if (group >= 0) return { width: Math.max(132, 26 + 7.6 * [...this.graph.shortGroupName(group)].length), height: HEIGHT + 8 };
+    if (group >= 0) return { width: Math.max(132, 52 + 7.4 * [...this.folding.title(group)].length), height: HEIGHT + 8 };
     if (this.#isPill(node)) return { width: 22 + 7.4 * short(this.graph.data[node]).length, height: 28 };
     const width = this.#cardWidth(node);
     if (this.graph.isLeaf(node)) return { width, height: HEIGHT };
