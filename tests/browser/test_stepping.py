@@ -100,6 +100,7 @@ def test_nan_and_inf_are_played_like_other_numbers(read):
         assert page.facts(node.index) == {"data": repr(node.data), "grad": repr(node.grad)}
     page.press("End")
     assert "nan" in page.text("#story .leaves")
+    assert page.texts("#right .card .is-odd") == ["nan", "-inf", "nan"]
 
 
 def test_formulas_stand_beside_the_numbers(read):

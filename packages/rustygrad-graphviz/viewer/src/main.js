@@ -105,7 +105,7 @@ function stepMoment(at) {
 function share(record, k) {
   if (graph.isOpaque(record.from(k)) || record.unknown.has(record.from(k))) return "?";
   const text = short(record.products[k]);
-  return text.startsWith("-") ? text : `+${text}`;
+  return /^[-n]/.test(text) ? text : `+${text}`; // nan has no sign
 }
 
 /** A moment of one side of a comparison. @param {Record} record @param {number} now hand-overs @param {(i: number) => string} spoilt @returns {Moment} */
@@ -143,6 +143,7 @@ function showStep(at) {
     steps === 1 && step.node >= 0 && nodeButton(graph, step.node, goTo), steps === 1 && step.node >= 0 && " ", story.title);
   fill(byId("story"), heading, ...story.body);
   byId("live").textContent = story.said;
+  if (state.selected < 0) byId("explanation").scrollTop = 0;
   if (step.node >= 0) right.follow(folding.itemOf(step.node), moment.marks.keys());
   refreshInspector();
   return { text: `${story.phase}: ${story.said}`, phase: story.phase };
@@ -183,8 +184,11 @@ function showCompared(now) {
   fill(byId("story"), h("h2", { class: "back" }, "Why the order matters"), kinds, ...comparison.panel(now, goTo));
   if (focused) /** @type {HTMLElement | null} */ (document.querySelector(`[data-kind="${focused}"]`))?.focus();
   byId("live").textContent = `Wrong order: ${caption.textContent}`;
-  for (const [view, record] of /** @type {[View, Record][]} */ ([[right, comparison.right], [wrong, comparison.wrong]]))
-    if (now > 0 && now <= record.length) view.follow(folding.itemOf(record.to(now - 1)), [folding.itemOf(record.from(now - 1))]);
+  for (const [view, record] of /** @type {[View, Record][]} */ ([[right, comparison.right], [wrong, comparison.wrong]])) {
+    const k = now - 1;
+    if (k < 0) view.follow(folding.itemOf(record.root));
+    else if (k < record.length) view.follow(folding.itemOf(record.to(k)), [folding.itemOf(record.from(k))]);
+  }
   refreshInspector();
   return { text: `Share ${now}: ${caption.textContent}`, phase: "Shares" };
 }

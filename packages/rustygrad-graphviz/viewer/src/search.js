@@ -1,7 +1,7 @@
 // Finding nodes by label, operation, module, index or number.
 
 import { fill, h } from "./dom.js";
-import { plural, repr } from "./numbers.js";
+import { plural, repr, short } from "./numbers.js";
 import { name } from "./story.js";
 
 /** Hits that are listed. */
@@ -42,7 +42,7 @@ export function searchBox(input, list, count, graph, go) {
       h("li", { id: `hit-${k}`, role: "option", "aria-selected": "false", onmousedown: (/** @type {Event} */ event) => event.preventDefault(), onclick: () => choose(i) },
         h("span", { class: `node ${graph.role(i) || "inner"}` }, name(graph, i)),
         h("small", {}, [graph.isLeaf(i) ? graph.role(i) : graph.symbol(i), graph.scope(i)].filter(Boolean).join(" · ")),
-        h("output", { class: "data" }, repr(graph.data[i]))));
+        h("output", { class: "data" }, short(graph.data[i]))));
     fill(list, ...options);
     count.textContent = input.value.trim() ? (hits.length ? `${plural(hits.length, "node")} found` : "nothing found") : "";
     if (!hits.length && input.value.trim()) fill(list, h("li", { class: "none" }, "Nothing found"));

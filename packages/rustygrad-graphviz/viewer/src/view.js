@@ -402,5 +402,7 @@ function set(element, name, value) {
 
 /** @param {Element | undefined} element @param {string} value */
 function write(element, value) {
-  if (element && element.textContent !== value) element.textContent = value;
+  if (!element || element.textContent === value) return;
+  element.textContent = value;
+  element.classList.toggle("is-odd", /nan|inf/.test(value));
 }
