@@ -38,11 +38,15 @@ def chromium():
 
 @pytest.fixture
 def read(chromium, tmp_path):
-    """Export a Value or graph and open its page; a `Reader`."""
+    """Export a Value or graph, or take a page as text, and open it; a `Reader`."""
     contexts, complaints = [], []
 
     def open_page(value, *, size=DESKTOP, at="", export=None, **options):
-        path = rustygrad.export(value, tmp_path / f"{len(contexts)}.html", **export or {})
+        path = tmp_path / f"{len(contexts)}.html"
+        if isinstance(value, str):
+            path.write_text(value, encoding="ascii")
+        else:
+            rustygrad.export(value, path, **export or {})
         width, height = size
         context = chromium.new_context(viewport={"width": width, "height": height}, **options)
         contexts.append(context)

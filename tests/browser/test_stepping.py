@@ -8,6 +8,7 @@ import pytest
 import rustygrad
 from graphs import expression, mlp, moons, neuron, shared
 from rustygrad import Graph, Value
+from rustygrad_graphviz.page import page
 from rustygrad_graphviz.playback import backward, local_derivatives
 
 
@@ -181,9 +182,9 @@ def test_a_single_leaf_is_a_graph_too(read):
 def test_an_empty_graph_says_that_it_is_empty(read):
     record = Graph.capture(Value(1.0)).to_json()
     columns = {key: type(value)() for key, value in record.items() if key != "format"}
-    page = read(Graph.from_json({"format": record["format"]} | columns))
-    assert page.text("#title") == "An empty graph"
-    page.press("ArrowRight", "w", "/")
+    reader = read(page(Graph.from_json({"format": record["format"]} | columns)))
+    assert reader.text("#title") == "An empty graph"
+    reader.press("ArrowRight", "w", "/")
 
 
 def test_a_title_can_be_given(read):
