@@ -30,17 +30,31 @@ const hash = (content) => `'sha256-${createHash("sha256").update(content).digest
 
 /** The licences of the packages that went into the bundle. */
 function licences() {
-  const packages = new Set(Object.keys(bundle.metafile.inputs).map((path) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1]));
+  const packages = new Set(
+    Object.keys(bundle.metafile.inputs).map(
+      (path) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1],
+    ),
+  );
   packages.add("@dagrejs/graphlib"); // dagre's file has it inside
-  return [...packages].filter(Boolean).sort().map((name) => {
-    const folder = join(here, "node_modules", name);
-    const { version } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
-    return `${name} ${version}\n\n${readFileSync(join(folder, "LICENSE"), "utf8").trim()}`;
-  }).join("\n\n\n");
+  return [...packages]
+    .filter(Boolean)
+    .sort()
+    .map((name) => {
+      const folder = join(here, "node_modules", name);
+      const { version } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+      return `${name} ${version}\n\n${readFileSync(join(folder, "LICENSE"), "utf8").trim()}`;
+    })
+    .join("\n\n\n");
 }
 
 const [script, style] = [text("script.js"), text("style.css")];
-const policy = ["default-src 'none'", `script-src ${hash(script)}`, `style-src ${hash(style)}`, "base-uri 'none'", "form-action 'none'"];
+const policy = [
+  "default-src 'none'",
+  `script-src ${hash(script)}`,
+  `style-src ${hash(style)}`,
+  "base-uri 'none'",
+  "form-action 'none'",
+];
 const parts = { POLICY: policy.join("; "), STYLE: style, SCRIPT: script, LICENCES: licences() };
 const page = readFileSync(join(here, "src/page.html"), "utf8")
   .replace(/[^\x00-\x7f]/gu, (c) => `&#${c.codePointAt(0)};`)
@@ -50,4 +64,6 @@ if (stray) throw new Error(`not ASCII: ${JSON.stringify(page.substr(stray.index 
 if (!existsSync(dirname(target))) throw new Error(`no folder ${dirname(target)}`);
 writeFileSync(`${target}.new`, page);
 renameSync(`${target}.new`, target);
-console.log(`viewer.html: ${Math.round(page.length / 1024)} KiB, of which script ${Math.round(script.length / 1024)} and style ${Math.round(style.length / 1024)}`);
+console.log(
+  `viewer.html: ${Math.round(page.length / 1024)} KiB, of which script ${Math.round(script.length / 1024)} and style ${Math.round(style.length / 1024)}`,
+);

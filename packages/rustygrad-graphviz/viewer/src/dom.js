@@ -15,7 +15,9 @@ const SPACE = {
  */
 function maker(space) {
   return (tag, attributes = {}, ...children) => {
-    const element = /** @type {E} */ (/** @type {unknown} */ (document.createElementNS(space, tag)));
+    const element = /** @type {E} */ (
+      /** @type {unknown} */ (document.createElementNS(space, tag))
+    );
     for (const [name, value] of Object.entries(attributes)) {
       if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
       else if (value !== null && value !== undefined && value !== false)
@@ -58,7 +60,11 @@ export const still = () => matchMedia("(prefers-reduced-motion: reduce)").matche
 export function shown(text) {
   return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (c) => {
     const code = /** @type {number} */ (c.codePointAt(0)).toString(16);
-    return code.length <= 2 ? `\\x${code.padStart(2, "0")}` : code.length <= 4 ? `\\u${code.padStart(4, "0")}` : `\\U${code.padStart(8, "0")}`;
+    return code.length <= 2
+      ? `\\x${code.padStart(2, "0")}`
+      : code.length <= 4
+        ? `\\u${code.padStart(4, "0")}`
+        : `\\U${code.padStart(8, "0")}`;
   });
 }
 

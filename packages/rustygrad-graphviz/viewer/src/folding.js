@@ -33,7 +33,8 @@ export class Folding {
     /** What all nodes of a group are, if they are leaves of one role; else ''. */
     this.role = /** @type {(string | null)[]} */ (new Array(groups).fill(null));
     for (let i = 0; i < graph.count; i++)
-      for (const g of this.around(i)) this.role[g] = (this.role[g] ?? graph.role(i)) === graph.role(i) ? graph.role(i) : "";
+      for (const g of this.around(i))
+        this.role[g] = (this.role[g] ?? graph.role(i)) === graph.role(i) ? graph.role(i) : "";
     /** The outermost closed group around each group, or -1. */
     this.hidden = new Int32Array(groups);
     /** @type {Item[]} */
@@ -77,9 +78,11 @@ export class Folding {
     }
     this.items = [];
     for (let i = 0; i < graph.count; i++)
-      if (this.hidden[graph.groupOf[i]] < 0) this.items.push({ id: i, node: i, group: -1, size: 1 });
+      if (this.hidden[graph.groupOf[i]] < 0)
+        this.items.push({ id: i, node: i, group: -1, size: 1 });
     for (let g = 1; g < groups; g++)
-      if (this.hidden[g] === g) this.items.push({ id: graph.count + g, node: -1, group: g, size: this.size[g] });
+      if (this.hidden[g] === g)
+        this.items.push({ id: graph.count + g, node: -1, group: g, size: this.size[g] });
     this.links = this.#links();
   }
 
@@ -151,7 +154,8 @@ export class Folding {
     this.open[0] = 1;
     if (open) {
       let shown = this.members(0);
-      for (let g = 1; g < this.open.length; g++) // outer groups have smaller numbers
+      for (let g = 1; g < this.open.length; g++)
+        // outer groups have smaller numbers
         if (this.open[this.graph.groupParent[g]] && shown + this.members(g) - 1 <= MOST) {
           shown += this.members(g) - 1;
           this.open[g] = 1;

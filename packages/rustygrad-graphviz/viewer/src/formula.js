@@ -24,7 +24,12 @@ export function typeset(text, resolve) {
 /** An equation: what it begins with, then the pieces of a formula. @param {Element[]} start @param {Element[]} pieces */
 export function equation(start, pieces) {
   const [first, ...rest] = pieces;
-  return h("span", {}, m("math", {}, ...start, first), ...rest.flatMap((piece) => [" ", m("math", {}, piece)]));
+  return h(
+    "span",
+    {},
+    m("math", {}, ...start, first),
+    ...rest.flatMap((piece) => [" ", m("math", {}, piece)]),
+  );
 }
 
 class Parser {
@@ -71,7 +76,9 @@ class Parser {
   comparison() {
     const x = this.sum();
     const sign = this.take(">", "==");
-    return sign ? part(COMPARISON, x.element, operator(sign === ">" ? ">" : "="), this.sum().element) : x;
+    return sign
+      ? part(COMPARISON, x.element, operator(sign === ">" ? ">" : "="), this.sum().element)
+      : x;
   }
 
   /** @returns {Part} */
@@ -89,7 +96,13 @@ class Parser {
     for (let sign = this.take("*", "/"); sign; sign = this.take("*", "/")) {
       const y = this.unary();
       if (sign === "/") x = { element: m("mfrac", {}, x.element, y.element), binding: PRODUCT };
-      else x = part(PRODUCT, x.binding === SIGN ? bracketed(x.element) : x.element, operator("×"), within(POWER, y));
+      else
+        x = part(
+          PRODUCT,
+          x.binding === SIGN ? bracketed(x.element) : x.element,
+          operator("×"),
+          within(POWER, y),
+        );
     }
     return x;
   }
@@ -156,7 +169,8 @@ const after = (sign) => m("mo", { form: "postfix", stretchy: "false" }, sign);
 const bracketed = (inner) => m("mrow", {}, before("("), inner, after(")"));
 
 /** @param {Element[]} items */
-const listed = (items) => m("mrow", {}, ...items.flatMap((x, k) => (k ? [m("mo", { separator: "true" }, ","), x] : [x])));
+const listed = (items) =>
+  m("mrow", {}, ...items.flatMap((x, k) => (k ? [m("mo", { separator: "true" }, ","), x] : [x])));
 
 /** A part as an operand of what binds so tightly at least. @param {number} binding @param {Part} x */
 const within = (binding, x) => (x.binding < binding ? bracketed(x.element) : x.element);
@@ -208,4 +222,5 @@ export function operandsOf(graph, i, show) {
 }
 
 /** An exponent: 2 and not 2.0. @param {number} n */
-const numeralOfPower = (n) => m("mn", {}, Number.isInteger(n) && Math.abs(n) < 1e16 ? String(n) : repr(n));
+const numeralOfPower = (n) =>
+  m("mn", {}, Number.isInteger(n) && Math.abs(n) < 1e16 ? String(n) : repr(n));

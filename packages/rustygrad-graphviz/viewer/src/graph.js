@@ -64,22 +64,28 @@ export class Graph {
 
   /** @param {number} i */ isLeaf = (i) => this.kind[i] === LEAF;
   /** @param {number} i */ isOpaque = (i) => this.kind[i] === OPAQUE;
-  /** @param {number} i */ operandsOf = (i) => this.operands.subarray(this.offsets[i], this.offsets[i + 1]);
+  /** @param {number} i */ operandsOf = (i) =>
+    this.operands.subarray(this.offsets[i], this.offsets[i + 1]);
   /** The nodes made of a node, each once. @param {number} i */
   usersOf = (i) => [...new Set(this.users.subarray(this.usersAt[i], this.usersAt[i + 1]))];
   /** @param {number} i */ role = (i) => /** @type {string} */ (this.record.roles[this.roles[i]]);
   /** @param {number} i */ label = (i) => shown(this.record.labels[i] ?? "");
   /** @param {number} i */ source = (i) => shown(this.record.sources[i] ?? "");
   /** @param {number} i */ scope = (i) => shown(this.record.scopes[this.scopes[i]]);
-  /** @param {number} i */ forward = (i) => /** @type {string} */ (this.record.formulas[this.forwards[i]]);
-  /** @param {number} edge */ local = (edge) => /** @type {string} */ (this.record.formulas[this.locals[edge]]);
+  /** @param {number} i */ forward = (i) =>
+    /** @type {string} */ (this.record.formulas[this.forwards[i]]);
+  /** @param {number} edge */ local = (edge) =>
+    /** @type {string} */ (this.record.formulas[this.locals[edge]]);
   /** @param {number} i */ isOutput = (i) => this.outputs.includes(i);
 
   /** The operation as people read it. @param {number} i */
   symbol(i) {
     const symbol = shown(this.record.symbols[this.symbols[i]]);
     if (this.isOpaque(i)) return symbol || "?";
-    return SIGNS[symbol] ?? symbol.replace(/^\*\*(-?\d+)$/, (_, power) => `x${raised(power)}`).replace(/^\*\*/, "x^");
+    return (
+      SIGNS[symbol] ??
+      symbol.replace(/^\*\*(-?\d+)$/, (_, power) => `x${raised(power)}`).replace(/^\*\*/, "x^")
+    );
   }
 
   /** A label inside its group, whose path it need not repeat. @param {number} i */
@@ -89,7 +95,12 @@ export class Graph {
   }
 
   /** The path of the module that a group is, or is in. @param {number} g @returns {string} */
-  groupPath = (g) => (!g ? "" : this.groupKind(g) === "module" ? shown(this.record.groups.name[g]) : this.groupPath(this.groupParent[g]));
+  groupPath = (g) =>
+    !g
+      ? ""
+      : this.groupKind(g) === "module"
+        ? shown(this.record.groups.name[g])
+        : this.groupPath(this.groupParent[g]);
 
   /** What a node is called: its label, a constant's number, or v and its index. @param {number} i */
   name(i) {

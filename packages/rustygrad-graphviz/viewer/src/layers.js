@@ -32,7 +32,8 @@ export function placeInLayers(boxes, ids, links) {
     x += width + COLUMN_GAP;
   }
   for (let sweep = 0; sweep < SWEEPS; sweep++)
-    for (const column of sweep % 2 ? columns : [...columns].reverse()) settle(column, boxes, sweep % 2 ? above : below);
+    for (const column of sweep % 2 ? columns : [...columns].reverse())
+      settle(column, boxes, sweep % 2 ? above : below);
   return x - COLUMN_GAP + 24;
 }
 
@@ -44,7 +45,9 @@ function ranks(above, below) {
   order.forEach((k, n) => (place[k] = n));
   for (const k of order)
     for (const j of above[k]) if (place[j] < place[k]) rank[k] = Math.max(rank[k], rank[j] + 1); // else a way back into a group
-  for (const k of order) if (!above[k].length && below[k].length) rank[k] = Math.max(0, Math.min(...below[k].map((j) => rank[j])) - 1);
+  for (const k of order)
+    if (!above[k].length && below[k].length)
+      rank[k] = Math.max(0, Math.min(...below[k].map((j) => rank[j])) - 1);
   return rank;
 }
 
@@ -74,7 +77,10 @@ function visited(above) {
 /** Put a column in the order of its neighbours, and as near to them as there is room. @param {number[]} column @param {Box[]} boxes @param {number[][]} neighbours */
 function settle(column, boxes, neighbours) {
   /** @param {number} k */
-  const wish = (k) => (neighbours[k].length ? neighbours[k].reduce((sum, j) => sum + boxes[j].y, 0) / neighbours[k].length : boxes[k].y);
+  const wish = (k) =>
+    neighbours[k].length
+      ? neighbours[k].reduce((sum, j) => sum + boxes[j].y, 0) / neighbours[k].length
+      : boxes[k].y;
   const wished = new Map(column.map((k) => [k, wish(k)]));
   const y = (/** @type {number} */ k) => /** @type {number} */ (wished.get(k));
   column.sort((a, b) => y(a) - y(b));

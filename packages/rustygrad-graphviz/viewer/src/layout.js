@@ -38,11 +38,21 @@ export function arrange(folding, measure, room) {
  */
 function byDagre(folding, measure, down, framed) {
   const graph = new Dagre({ multigraph: true, compound: framed });
-  graph.setGraph({ rankdir: down ? "TB" : "LR", nodesep: 20, edgesep: framed ? 22 : 10, ranksep: down ? 44 : 76, marginx: 24, marginy: 24, ranker: framed ? "network-simplex" : "longest-path" });
+  graph.setGraph({
+    rankdir: down ? "TB" : "LR",
+    nodesep: 20,
+    edgesep: framed ? 22 : 10,
+    ranksep: down ? 44 : 76,
+    marginx: 24,
+    marginy: 24,
+    ranker: framed ? "network-simplex" : "longest-path",
+  });
   graph.setDefaultEdgeLabel(() => ({}));
   for (const item of folding.items) graph.setNode(String(item.id), measure(item, down));
   const groups = framed ? openGroups(folding, graph) : [];
-  folding.links.forEach((link, k) => graph.setEdge(String(link.from), String(link.to), { weight: 1 }, String(k)));
+  folding.links.forEach((link, k) =>
+    graph.setEdge(String(link.from), String(link.to), { weight: 1 }, String(k)),
+  );
   layout(graph);
 
   /** @param {string} id @returns {Box} */
@@ -50,14 +60,23 @@ function byDagre(folding, measure, down, framed) {
   const items = new Map(folding.items.map(({ id }) => [id, boxOf(String(id))]));
   const frames = new Map(groups.map((g) => [g, boxOf(`group ${g}`)]));
   const { width = 0, height = 0 } = graph.graph();
-  const lines = folding.links.map(({ from, to }, k) => /** @type {Point[]} */ (graph.edge(String(from), String(to), String(k)).points));
-  const [across, extent] = down ? /** @type {const} */ (["x", width]) : /** @type {const} */ (["y", height]);
+  const lines = folding.links.map(
+    ({ from, to }, k) =>
+      /** @type {Point[]} */ (graph.edge(String(from), String(to), String(k)).points),
+  );
+  const [across, extent] = down
+    ? /** @type {const} */ (["x", width])
+    : /** @type {const} */ (["y", height]);
   if (reversed(folding, items, across))
-    for (const point of new Set([...items.values(), ...frames.values(), ...lines.flat()])) point[across] = extent - point[across];
+    for (const point of new Set([...items.values(), ...frames.values(), ...lines.flat()]))
+      point[across] = extent - point[across];
   /** @type {Map<string, number>} */
   const alike = new Map();
-  for (const { from, to } of folding.links) alike.set(`${from} ${to}`, (alike.get(`${from} ${to}`) ?? 0) + 1);
-  const bends = folding.links.map(({ from, to }, k) => (lines[k].length === 3 && alike.get(`${from} ${to}`) === 1 ? [] : lines[k].slice(1, -1)));
+  for (const { from, to } of folding.links)
+    alike.set(`${from} ${to}`, (alike.get(`${from} ${to}`) ?? 0) + 1);
+  const bends = folding.links.map(({ from, to }, k) =>
+    lines[k].length === 3 && alike.get(`${from} ${to}`) === 1 ? [] : lines[k].slice(1, -1),
+  );
   return { items, frames, ...drawn(folding, items, bends, down), width, height, down };
 }
 
@@ -69,12 +88,28 @@ function byDagre(folding, measure, down, framed) {
  */
 function layered(folding, measure) {
   const boxes = folding.items.map((item) => ({ x: 0, y: 0, ...measure(item) }));
-  const columns = placeInLayers(boxes, folding.items.map(({ id }) => id), folding.links);
+  const columns = placeInLayers(
+    boxes,
+    folding.items.map(({ id }) => id),
+    folding.links,
+  );
   const left = Math.min(...boxes.map(({ y, height }) => y - height / 2));
   for (const box of boxes) box.y += 24 - left;
   const items = new Map(folding.items.map(({ id }, k) => [id, boxes[k]]));
   const height = 24 + Math.max(...boxes.map((box) => box.y + box.height / 2));
-  return { items, frames: new Map(), ...drawn(folding, items, folding.links.map(() => []), false), width: columns, height, down: false };
+  return {
+    items,
+    frames: new Map(),
+    ...drawn(
+      folding,
+      items,
+      folding.links.map(() => []),
+      false,
+    ),
+    width: columns,
+    height,
+    down: false,
+  };
 }
 
 /**
@@ -82,7 +117,9 @@ function layered(folding, measure) {
  * @param {import("./folding.js").Folding} folding @param {Map<number, Box>} items @param {Point[][]} bends @param {boolean} down
  */
 function drawn({ links }, items, bends, down) {
-  const ways = links.map(({ from, to }, k) => ended(bends[k], /** @type {Box} */ (items.get(from)), /** @type {Box} */ (items.get(to)), down));
+  const ways = links.map(({ from, to }, k) =>
+    ended(bends[k], /** @type {Box} */ (items.get(from)), /** @type {Box} */ (items.get(to)), down),
+  );
   return { paths: ways.map((way) => curve(way, down)), middles: ways.map(middle) };
 }
 

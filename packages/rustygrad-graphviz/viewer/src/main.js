@@ -2,10 +2,11 @@
 
 import { byId, cut, fill, h } from "./dom.js";
 import { Folding, MOST } from "./folding.js";
-import { Graph } from "./graph.js";
+import { float, Graph } from "./graph.js";
 import { inspect } from "./inspector.js";
 import { listenToKeys } from "./keys.js";
-import { count, plural, short } from "./numbers.js";
+import { Moments } from "./moments.js";
+import { count, plural } from "./numbers.js";
 import { Player } from "./player.js";
 import { Record } from "./record.js";
 import { searchBox } from "./search.js";
@@ -14,8 +15,6 @@ import { themeSwitch } from "./theme.js";
 import { Timeline } from "./timeline.js";
 import { View } from "./view.js";
 import { Comparison, KINDS } from "./wrong.js";
-
-/** @typedef {import("./view.js").Moment} Moment */
 
 const graph = new Graph(JSON.parse(byId("graph").textContent ?? ""));
 const folding = new Folding(graph);
@@ -30,96 +29,23 @@ const state = { mode: "steps", step: 0, event: 0, kind: "recursion", selected: -
 let played;
 /** @type {number[]} */
 let stops = [];
-/** The steps at which what a visible group holds is done: forward, backward. @type {Map<number, [number[], number[]]>} */
-let progress = new Map();
-
 /** What is played from one of the results. @param {any} sweep */
 function play(sweep) {
   const record = new Record(graph, sweep.right);
-  let largest = 0;
-  for (let i = 0; i < graph.count; i++) {
-    const size = Math.abs(record.final(i));
-    if (Number.isFinite(size) && size > largest) largest = size;
-  }
-  const comparisons = sweep.recursion && {
-    recursion: new Comparison(record, new Record(graph, sweep.recursion), "recursion", Number(sweep.visits === "inf" ? Infinity : sweep.visits)),
-    once: new Comparison(record, new Record(graph, sweep.once), "once", Number(sweep.visits === "inf" ? Infinity : sweep.visits)),
-  };
-  return { record, largest, comparisons, timeline: new Timeline(record), narrator: new Narrator(record, { ran: sweep.ran }, goTo) };
-}
-
-// --- moments ---
-
-/** How deep the shade behind a gradient is: by its size, over four decades. @param {number} x */
-function shade(x) {
-  if (!Number.isFinite(x)) return 0.5;
-  if (x === 0 || !played.largest) return 0;
-  return 0.08 + 0.42 * Math.max(0, 1 + Math.log10(Math.abs(x) / played.largest) / 4);
-}
-
-/** @param {Record} record @param {number} i @param {number} now */
-const gradient = (record, i, now) =>
-  record.unknown.has(i) ? { text: "?", shade: 0 } : { text: short(record.gradient(i, now)), shade: shade(record.gradient(i, now)) };
-
-/** The share of sorted numbers up to one. @param {number[]} sorted @param {number} x */
-function part(sorted, x) {
-  let low = 0;
-  for (let high = sorted.length; low < high; ) {
-    const middle = (low + high) >> 1;
-    if (sorted[middle] <= x) low = middle + 1;
-    else high = middle;
-  }
-  return sorted.length ? low / sorted.length : 0;
-}
-
-/** @param {number} at a step @returns {Moment} */
-function stepMoment(at) {
-  const { timeline, record } = played;
-  const step = timeline.steps[at];
-  /** @type {Moment["marks"]} */ const marks = new Map();
-  /** @type {Moment["flows"]} */ const flows = new Map();
-  if (step.kind === "forward") {
-    for (const j of graph.operandsOf(step.node)) marks.set(folding.itemOf(j), "from");
-    for (let edge = graph.offsets[step.node]; edge < graph.offsets[step.node + 1]; edge++) flows.set(edge, { text: "", back: false });
-  } else if (step.kind === "backward") {
-    for (let k = step.from; k < step.to; k++) {
-      marks.set(folding.itemOf(record.to(k)), "to");
-      flows.set(record.edges[k], { text: share(record, k), back: true });
-    }
-  }
-  if (step.node >= 0) marks.set(folding.itemOf(step.node), "now");
+  const timeline = new Timeline(record);
+  /** @param {import("./wrong.js").Kind} kind */
+  const compared = (kind) =>
+    new Comparison(record, new Record(graph, sweep[kind]), kind, float(sweep.visits));
   return {
-    computed: (i) => timeline.computedAt[i] <= at,
-    gradient: (i) => (at >= timeline.seedAt && record.reaches(i) ? gradient(record, i, step.to) : null),
-    wrong: () => "",
-    progress: (g) => {
-      const [forth, back] = /** @type {[number[], number[]]} */ (progress.get(g));
-      return [part(forth, at), part(back, at)];
+    record,
+    timeline,
+    moments: new Moments(timeline, folding),
+    narrator: new Narrator(record, { ran: sweep.ran }, goTo),
+    comparisons: sweep.recursion && {
+      recursion: compared("recursion"),
+      once: compared("once"),
     },
-    marks,
-    flows,
   };
-}
-
-/** @param {Record} record @param {number} k */
-function share(record, k) {
-  if (graph.isOpaque(record.from(k)) || record.unknown.has(record.from(k))) return "?";
-  const text = short(record.products[k]);
-  return /^[-n]/.test(text) ? text : `+${text}`; // nan has no sign
-}
-
-/** A moment of one side of a comparison. @param {Record} record @param {number} now hand-overs @param {(i: number) => string} spoilt @returns {Moment} */
-function comparedMoment(record, now, spoilt) {
-  /** @type {Moment["marks"]} */ const marks = new Map();
-  /** @type {Moment["flows"]} */ const flows = new Map();
-  const k = now - 1;
-  if (k < 0) marks.set(folding.itemOf(record.root), "now");
-  else if (k < record.length) {
-    marks.set(folding.itemOf(record.to(k)), "to").set(folding.itemOf(record.from(k)), "now");
-    flows.set(record.edges[k], { text: share(record, k), back: true });
-  }
-  const done = Math.min(now, record.length);
-  return { computed: () => true, gradient: (i) => (played.record.reaches(i) ? gradient(record, i, done) : null), wrong: spoilt, progress: () => [1, 0], marks, flows };
 }
 
 // --- showing ---
@@ -131,16 +57,24 @@ function show(at) {
 
 /** @param {number} at a stop */
 function showStep(at) {
-  const { timeline, narrator } = played;
+  const { timeline, narrator, moments } = played;
   const before = stops[at - 1] ?? -1;
   state.step = stops[at];
   const step = timeline.steps[state.step];
-  const moment = stepMoment(state.step);
+  const moment = moments.step(state.step);
   right.update(moment);
   const steps = state.step - before;
   const story = steps > 1 ? foldedStory(step, steps) : narrator.tell(step);
-  const heading = h("h2", { class: step.kind === "backward" || step.kind === "seed" || step.kind === "end" ? "back" : "forth" },
-    steps === 1 && step.node >= 0 && nodeButton(graph, step.node, goTo), steps === 1 && step.node >= 0 && " ", story.title);
+  const heading = h(
+    "h2",
+    {
+      class:
+        step.kind === "backward" || step.kind === "seed" || step.kind === "end" ? "back" : "forth",
+    },
+    steps === 1 && step.node >= 0 && nodeButton(graph, step.node, goTo),
+    steps === 1 && step.node >= 0 && " ",
+    story.title,
+  );
   fill(byId("story"), heading, ...story.body);
   byId("live").textContent = story.said;
   if (state.selected < 0) byId("explanation").scrollTop = 0;
@@ -160,7 +94,15 @@ function foldedStory(step, steps) {
     said,
     body: [
       h("p", {}, said),
-      h("p", { class: "folds" }, h("button", { type: "button", onclick: () => toggle(group, true) }, "Unfold, to see each step")),
+      h(
+        "p",
+        { class: "folds" },
+        h(
+          "button",
+          { type: "button", onclick: () => toggle(group, true) },
+          "Unfold, to see each step",
+        ),
+      ),
       h("p", { class: "aside" }, "the last of them:"),
       ...played.narrator.tell(step).body,
     ],
@@ -172,22 +114,45 @@ function showCompared(now) {
   const comparison = played.comparisons?.[state.kind];
   if (!comparison) return { text: "", phase: "" };
   state.event = now;
-  right.update(comparedMoment(comparison.right, now, () => ""));
-  wrong.update(comparedMoment(comparison.wrong, now, (i) => comparison.reason(i, now)));
+  right.update(played.moments.compared(comparison.right, now, () => ""));
+  wrong.update(played.moments.compared(comparison.wrong, now, (i) => comparison.reason(i, now)));
   fill(byId("right-caption"), comparison.caption(false, now - 1));
   const caption = comparison.caption(true, now - 1);
   fill(byId("wrong-caption"), caption);
-  const kinds = h("div", { class: "modes", role: "group", "aria-label": "Which wrong order" },
+  const kinds = h(
+    "div",
+    { class: "modes", role: "group", "aria-label": "Which wrong order" },
     .../** @type {import("./wrong.js").Kind[]} */ (["recursion", "once"]).map((kind) =>
-      h("button", { type: "button", "aria-pressed": String(kind === state.kind), "data-kind": kind, onclick: () => compare(kind) }, KINDS[kind].title)));
+      h(
+        "button",
+        {
+          type: "button",
+          "aria-pressed": String(kind === state.kind),
+          "data-kind": kind,
+          onclick: () => compare(kind),
+        },
+        KINDS[kind].title,
+      ),
+    ),
+  );
   const focused = document.activeElement?.getAttribute("data-kind");
-  fill(byId("story"), h("h2", { class: "back" }, "Why the order matters"), kinds, ...comparison.panel(now, goTo));
-  if (focused) /** @type {HTMLElement | null} */ (document.querySelector(`[data-kind="${focused}"]`))?.focus();
+  fill(
+    byId("story"),
+    h("h2", { class: "back" }, "Why the order matters"),
+    kinds,
+    ...comparison.panel(now, goTo),
+  );
+  if (focused)
+    /** @type {HTMLElement | null} */ (document.querySelector(`[data-kind="${focused}"]`))?.focus();
   byId("live").textContent = `Wrong order: ${caption.textContent}`;
-  for (const [view, record] of /** @type {[View, Record][]} */ ([[right, comparison.right], [wrong, comparison.wrong]])) {
+  for (const [view, record] of /** @type {[View, Record][]} */ ([
+    [right, comparison.right],
+    [wrong, comparison.wrong],
+  ])) {
     const k = now - 1;
     if (k < 0) view.follow(folding.itemOf(record.root));
-    else if (k < record.length) view.follow(folding.itemOf(record.to(k)), [folding.itemOf(record.from(k))]);
+    else if (k < record.length)
+      view.follow(folding.itemOf(record.to(k)), [folding.itemOf(record.from(k))]);
   }
   refreshInspector();
   return { text: `Share ${now}: ${caption.textContent}`, phase: "Shares" };
@@ -205,18 +170,8 @@ function compare(kind) {
 
 /** Lay out again, and keep the place in the play. */
 function refold() {
-  const { timeline } = played;
-  stops = timeline.stops(folding.hiding);
-  progress = new Map();
-  for (const { group } of folding.items) if (group >= 0) progress.set(group, [[], []]);
-  if (progress.size)
-    for (let i = 0; i < graph.count; i++) {
-      const found = progress.get(folding.hiding(i));
-      if (!found) continue;
-      found[0].push(timeline.computedAt[i]);
-      if (timeline.handedAt[i] >= 0) found[1].push(timeline.handedAt[i]);
-    }
-  for (const both of progress.values()) for (const sorted of both) sorted.sort((a, b) => a - b);
+  stops = played.timeline.stops(folding.hiding);
+  played.moments.refold();
   right.draw();
   if (state.mode === "wrong") wrong.draw();
   resume();
@@ -224,9 +179,14 @@ function refold() {
 
 /** Continue where the play is, with the stops that there are now. */
 function resume() {
-  if (state.mode === "wrong") return player.over(played.comparisons?.[state.kind].length ?? 0, 0, state.event);
+  if (state.mode === "wrong")
+    return player.over(played.comparisons?.[state.kind].length ?? 0, 0, state.event);
   const at = stops.findIndex((stop) => stop >= state.step);
-  player.over(stops.length - 1, stops.findIndex((stop) => stop >= played.timeline.seedAt), at);
+  player.over(
+    stops.length - 1,
+    stops.findIndex((stop) => stop >= played.timeline.seedAt),
+    at,
+  );
 }
 
 /** @param {number} group @param {boolean} open */
@@ -235,13 +195,18 @@ function toggle(group, open) {
   const done = folding.set(group, open);
   if (!done) toast(`That would show more than ${MOST} items at once. Fold something else first.`);
   for (const view of [right, wrong]) view.touched = false;
-  const selected = !open && state.selected >= 0 && (state.selected >= graph.count || folding.around(state.selected).includes(group));
+  const selected =
+    !open &&
+    state.selected >= 0 &&
+    (state.selected >= graph.count || folding.around(state.selected).includes(group));
   if (selected) state.selected = graph.count + group;
   if (open && done && state.selected === graph.count + group) state.selected = -1;
   refold();
   right.mark(state.selected);
   if (open && done) {
-    const inside = folding.items.find(({ node, group: g }) => (g < 0 ? graph.groupOf[node] === group : graph.groupParent[g] === group));
+    const inside = folding.items.find(({ node, group: g }) =>
+      g < 0 ? graph.groupOf[node] === group : graph.groupParent[g] === group,
+    );
     if (inside) right.focusOn(inside.id);
   } else right.focusOn(graph.count + group);
 }
@@ -281,9 +246,22 @@ function goTo(i) {
 }
 
 function refreshInspector() {
-  const record = state.mode === "wrong" ? played.comparisons?.[state.kind].right ?? played.record : played.record;
-  const now = state.mode === "wrong" ? Math.min(state.event, record.length) : played.timeline.steps[state.step].to;
-  inspect(byId("inspector"), state.selected, { record, now, folding, go: goTo, toggle, close: () => select(-1) });
+  const record =
+    state.mode === "wrong"
+      ? (played.comparisons?.[state.kind].right ?? played.record)
+      : played.record;
+  const now =
+    state.mode === "wrong"
+      ? Math.min(state.event, record.length)
+      : played.timeline.steps[state.step].to;
+  inspect(byId("inspector"), state.selected, {
+    record,
+    now,
+    folding,
+    go: goTo,
+    toggle,
+    close: () => select(-1),
+  });
 }
 
 // --- the whole page ---
@@ -293,7 +271,11 @@ function setMode(mode) {
   player.pause();
   const possible = played.comparisons && played.record.length > 0;
   if (mode === "wrong" && !possible) {
-    toast(played.record.length ? "A node of your own hands on in its own way, so no other order can be played here." : "Nothing is handed on here, in whatever order.");
+    toast(
+      played.record.length
+        ? "A node of your own hands on in its own way, so no other order can be played here."
+        : "Nothing is handed on here, in whatever order.",
+    );
     return;
   }
   state.mode = mode;
@@ -343,15 +325,26 @@ function introduce() {
   const title = graph.title || (graph.count ? "A graph" : "An empty graph");
   document.title = `${cut(title, 60)}, step by step`;
   fill(byId("title"), h("bdi", {}, title), graph.count > 0 && h("span", {}, ", step by step"));
-  const tally = ["input", "parameter", "constant"].map((role) => [role, graph.roles.filter((r) => graph.record.roles[r] === role).length]);
-  byId("summary").textContent = [plural(graph.count, "node"), ...tally.filter(([, n]) => n).map(([role, n]) => plural(Number(n), String(role)))].join(" · ");
+  const tally = ["input", "parameter", "constant"].map((role) => [
+    role,
+    graph.roles.filter((r) => graph.record.roles[r] === role).length,
+  ]);
+  byId("summary").textContent = [
+    plural(graph.count, "node"),
+    ...tally.filter(([, n]) => n).map(([role, n]) => plural(Number(n), String(role))),
+  ].join(" · ");
   const notice = byId("notice");
   if (!graph.count) notice.textContent = "This graph has no nodes: there is nothing to play.";
-  else if (!graph.ran) notice.textContent = "backward() has not run on this graph. The gradients shown are what it would give.";
-  else if (graph.outputs.length > graph.record.sweeps.length) notice.textContent = `Backward is played from the first ${graph.record.sweeps.length} of ${graph.outputs.length} results.`;
+  else if (!graph.ran)
+    notice.textContent =
+      "backward() has not run on this graph. The gradients shown are what it would give.";
+  else if (graph.outputs.length > graph.record.sweeps.length)
+    notice.textContent = `Backward is played from the first ${graph.record.sweeps.length} of ${graph.outputs.length} results.`;
   notice.hidden = !notice.textContent;
   const roots = /** @type {HTMLSelectElement} */ (byId("root"));
-  graph.record.sweeps.forEach((/** @type {any} */ sweep, /** @type {number} */ k) => roots.append(h("option", { value: k }, cut(graph.name(sweep.right.root), 24))));
+  graph.record.sweeps.forEach((/** @type {any} */ sweep, /** @type {number} */ k) =>
+    roots.append(h("option", { value: k }, cut(graph.name(sweep.right.root), 24))),
+  );
   byId("roots").hidden = graph.record.sweeps.length < 2;
   roots.addEventListener("change", () => choose(Number(roots.value)));
   byId("licences").textContent = byId("licence-text").textContent;
@@ -371,14 +364,23 @@ if (graph.count) {
   byId("zoom-in").addEventListener("click", () => right.scale(1.4));
   byId("zoom-out").addEventListener("click", () => right.scale(1 / 1.4));
   byId("zoom-fit").addEventListener("click", () => [right, wrong].forEach((view) => view.fit()));
-  for (const [id, open] of /** @type {[string, boolean][]} */ ([["fold-all", false], ["unfold-all", true]])) {
+  for (const [id, open] of /** @type {[string, boolean][]} */ ([
+    ["fold-all", false],
+    ["unfold-all", true],
+  ])) {
     byId(id).hidden = graph.groupParent.length < 2;
     byId(id).addEventListener("click", () => foldAll(open));
   }
-  searchBox(/** @type {HTMLInputElement} */ (byId("search")), byId("hits"), byId("hit-count"), graph, (i) => {
-    goTo(i);
-    right.focusOn(i);
-  });
+  searchBox(
+    /** @type {HTMLInputElement} */ (byId("search")),
+    byId("hits"),
+    byId("hit-count"),
+    graph,
+    (i) => {
+      goTo(i);
+      right.focusOn(i);
+    },
+  );
   addEventListener("hashchange", selectFromAddress);
   selectFromAddress();
 } else document.body.classList.add("is-empty");
@@ -393,7 +395,8 @@ listenToKeys({
   fold: () => {
     const { selected } = state;
     if (selected >= graph.count) toggle(selected - graph.count, true);
-    else if (selected >= 0 && folding.around(selected).length) toggle(folding.around(selected)[0], false);
+    else if (selected >= 0 && folding.around(selected).length)
+      toggle(folding.around(selected)[0], false);
     else toast("Select a node of a module, or something folded.");
   },
   closer: () => right.scale(1.4),

@@ -51,7 +51,12 @@ export class Player {
     this.slider.setAttribute("aria-valuetext", text);
     byId("count").textContent = `${this.at} / ${this.last}`;
     byId("phase").textContent = phase;
-    for (const [id, dead] of /** @type {[string, boolean][]} */ ([["first", this.at === 0], ["back", this.at === 0], ["next", this.at === this.last], ["last", this.at === this.last]]))
+    for (const [id, dead] of /** @type {[string, boolean][]} */ ([
+      ["first", this.at === 0],
+      ["back", this.at === 0],
+      ["next", this.at === this.last],
+      ["last", this.at === this.last],
+    ]))
       byId(id).setAttribute("aria-disabled", String(dead));
   }
 

@@ -23,14 +23,15 @@ export class Record {
     this.edges.forEach((edge, k) => (this.received[next[graph.operands[edge]]++] = k));
   }
 
-  /** Who hands over, and who receives. @param {number} k */ from = (k) => this.graph.owner[this.edges[k]];
+  /** Who hands over, and who receives. @param {number} k */ from = (k) =>
+    this.graph.owner[this.edges[k]];
   /** @param {number} k */ to = (k) => this.graph.operands[this.edges[k]];
 
   /** The hand-overs that a node has received before number k. @param {number} i @param {number} k */
   receipts(i, k) {
     const all = this.received.subarray(this.receivedAt[i], this.receivedAt[i + 1]);
     let low = 0;
-    for (let high = all.length; low < high; ) {
+    for (let high = all.length; low < high;) {
       const middle = (low + high) >> 1;
       if (all[middle] < k) low = middle + 1;
       else high = middle;

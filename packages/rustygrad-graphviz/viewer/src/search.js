@@ -24,7 +24,9 @@ export function searchBox(input, list, count, graph, go) {
   /** @param {number} to */
   const point = (to) => {
     at = to;
-    [...list.children].forEach((option, k) => option.setAttribute("aria-selected", String(k === at)));
+    [...list.children].forEach((option, k) =>
+      option.setAttribute("aria-selected", String(k === at)),
+    );
     const option = list.children[at];
     if (!option) return;
     input.setAttribute("aria-activedescendant", option.id);
@@ -39,12 +41,32 @@ export function searchBox(input, list, count, graph, go) {
   const search = () => {
     hits = find(graph, input.value.trim());
     const options = hits.slice(0, LISTED).map((i, k) =>
-      h("li", { id: `hit-${k}`, role: "option", "aria-selected": "false", onmousedown: (/** @type {Event} */ event) => event.preventDefault(), onclick: () => choose(i) },
+      h(
+        "li",
+        {
+          id: `hit-${k}`,
+          role: "option",
+          "aria-selected": "false",
+          onmousedown: (/** @type {Event} */ event) => event.preventDefault(),
+          onclick: () => choose(i),
+        },
         h("span", { class: `node ${graph.role(i) || "inner"}` }, name(graph, i)),
-        h("small", {}, [graph.isLeaf(i) ? graph.role(i) : graph.symbol(i), graph.scope(i)].filter(Boolean).join(" · ")),
-        h("output", { class: "data" }, short(graph.data[i]))));
+        h(
+          "small",
+          {},
+          [graph.isLeaf(i) ? graph.role(i) : graph.symbol(i), graph.scope(i)]
+            .filter(Boolean)
+            .join(" · "),
+        ),
+        h("output", { class: "data" }, short(graph.data[i])),
+      ),
+    );
     fill(list, ...options);
-    count.textContent = input.value.trim() ? (hits.length ? `${plural(hits.length, "node")} found` : "nothing found") : "";
+    count.textContent = input.value.trim()
+      ? hits.length
+        ? `${plural(hits.length, "node")} found`
+        : "nothing found"
+      : "";
     if (!hits.length && input.value.trim()) fill(list, h("li", { class: "none" }, "Nothing found"));
     list.hidden = !input.value.trim();
     input.setAttribute("aria-expanded", String(!list.hidden));
@@ -81,8 +103,14 @@ export function find(graph, text) {
     const label = graph.label(i).toLowerCase();
     if (label === wanted || (index && Number(index[1]) === i)) found[0].push(i);
     else if (label.startsWith(wanted)) found[1].push(i);
-    else if (label.includes(wanted) || graph.scope(i).toLowerCase().includes(wanted) || graph.symbol(i).toLowerCase() === wanted
-      || graph.role(i) === wanted || repr(graph.data[i]) === wanted) found[2].push(i);
+    else if (
+      label.includes(wanted) ||
+      graph.scope(i).toLowerCase().includes(wanted) ||
+      graph.symbol(i).toLowerCase() === wanted ||
+      graph.role(i) === wanted ||
+      repr(graph.data[i]) === wanted
+    )
+      found[2].push(i);
   }
   return found.flat();
 }

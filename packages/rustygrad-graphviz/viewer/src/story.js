@@ -12,13 +12,24 @@ const SOME = 6;
 
 /** A node as a button that selects it. @param {import("./graph.js").Graph} graph @param {number} i @param {Go} go */
 export const nodeButton = (graph, i, go) =>
-  h("button", { class: `node ${graph.role(i) || "inner"}`, type: "button", "data-node": i, onclick: () => go(i) }, name(graph, i));
+  h(
+    "button",
+    {
+      class: `node ${graph.role(i) || "inner"}`,
+      type: "button",
+      "data-node": i,
+      onclick: () => go(i),
+    },
+    name(graph, i),
+  );
 
 /** @param {import("./graph.js").Graph} graph @param {number} i */
 export function name(graph, i) {
   const label = graph.label(i);
   if (label) return h("bdi", {}, label);
-  return graph.role(i) === "constant" ? h("span", {}, repr(graph.data[i])) : h("span", {}, "v", h("sub", {}, i));
+  return graph.role(i) === "constant"
+    ? h("span", {}, repr(graph.data[i]))
+    : h("span", {}, "v", h("sub", {}, i));
 }
 
 /** The first few, and a button for the others. @template T @param {ArrayLike<T>} all @param {(x: T) => Node} show */
@@ -26,11 +37,19 @@ export function firstFew(all, show, few = SOME) {
   const rest = all.length - few;
   const shown = Array.from({ length: Math.min(few, all.length) }, (_, k) => show(all[k]));
   if (rest <= 0) return shown;
-  const more = h("button", { class: "more", type: "button", onclick: () => {
-    const next = firstFew(Array.prototype.slice.call(all, few), show, 8 * few);
-    more.replaceWith(...next);
-    if (next[0] instanceof HTMLElement) next[0].focus?.();
-  } }, `${rest.toLocaleString("en-US")} more`);
+  const more = h(
+    "button",
+    {
+      class: "more",
+      type: "button",
+      onclick: () => {
+        const next = firstFew(Array.prototype.slice.call(all, few), show, 8 * few);
+        more.replaceWith(...next);
+        if (next[0] instanceof HTMLElement) next[0].focus?.();
+      },
+    },
+    `${rest.toLocaleString("en-US")} more`,
+  );
   return [...shown, more];
 }
 
@@ -50,18 +69,33 @@ export class Narrator {
   /** @param {import("./timeline.js").Step} step @returns {Story} */
   tell(step) {
     switch (step.kind) {
-      case "given": return this.#given();
-      case "forward": return this.#forward(step.node);
-      case "seed": return this.#seed();
-      case "backward": return this.#backward(step);
-      case "end": return this.#end();
+      case "given":
+        return this.#given();
+      case "forward":
+        return this.#forward(step.node);
+      case "seed":
+        return this.#seed();
+      case "backward":
+        return this.#backward(step);
+      case "end":
+        return this.#end();
     }
   }
 
   /** @param {number[]} leaves @param {(i: number) => number} number @param {string} heading */
   #leaves(leaves, number, heading) {
     if (!leaves.length) return null;
-    const rows = firstFew(leaves, (i) => h("li", {}, nodeButton(this.graph, i, this.go), h("output", { class: heading === "data" ? "data" : "grad" }, repr(number(i)))), 14);
+    const rows = firstFew(
+      leaves,
+      (i) =>
+        h(
+          "li",
+          {},
+          nodeButton(this.graph, i, this.go),
+          h("output", { class: heading === "data" ? "data" : "grad" }, repr(number(i))),
+        ),
+      14,
+    );
     return h("ul", { class: "leaves" }, ...rows);
   }
 
@@ -70,10 +104,16 @@ export class Narrator {
     const { graph } = this;
     const leaves = graph.count ? [...graph.kind.keys()].filter(graph.isLeaf) : [];
     const named = leaves.filter((i) => graph.role(i) !== "constant");
-    const said = leaves.length === graph.count
-      ? `${plural(leaves.length, "number")} and no operation: nothing is computed.`
-      : `${plural(leaves.length, "number")} ${leaves.length === 1 ? "is" : "are"} given. Everything else is computed from ${leaves.length === 1 ? "it" : "them"}, one node at a time.`;
-    return { phase: "Forward", title: "What is given", said, body: [h("p", {}, said), this.#leaves(named, (i) => graph.data[i], "data")] };
+    const said =
+      leaves.length === graph.count
+        ? `${plural(leaves.length, "number")} and no operation: nothing is computed.`
+        : `${plural(leaves.length, "number")} ${leaves.length === 1 ? "is" : "are"} given. Everything else is computed from ${leaves.length === 1 ? "it" : "them"}, one node at a time.`;
+    return {
+      phase: "Forward",
+      title: "What is given",
+      said,
+      body: [h("p", {}, said), this.#leaves(named, (i) => graph.data[i], "data")],
+    };
   }
 
   /** @param {number} i @returns {Story} */
@@ -85,14 +125,36 @@ export class Narrator {
     /** @param {typeof symbolOf} show */
     const written = (show) => {
       const pieces = typeset(formula, operandsOf(graph, i, show));
-      return pieces ? equation([symbolOf(graph, i), operator("=")], pieces) : h("code", {}, formula);
+      return pieces
+        ? equation([symbolOf(graph, i), operator("=")], pieces)
+        : h("code", {}, formula);
     };
     const body = [
       formula && h("div", { class: "equation" }, written(symbolOf)),
-      formula && h("div", { class: "equation numbers" }, written((_, j) => (j === i ? symbolOf(graph, j) : numeral(graph.data[j])))),
-      h("div", { class: "result" }, h("span", {}, name(graph, i), " = "), h("output", { class: "data" }, repr(graph.data[i]))),
-      graph.isOpaque(i) && h("p", { class: "aside" }, "A node of your own: built by hand or by custom(). Only its Python code knows how it came to this number."),
-      h("p", { class: "aside" }, "made of ", ...firstFew(operands, (j) => h("span", {}, nodeButton(graph, j, this.go), " "), 8)),
+      formula &&
+        h(
+          "div",
+          { class: "equation numbers" },
+          written((_, j) => (j === i ? symbolOf(graph, j) : numeral(graph.data[j]))),
+        ),
+      h(
+        "div",
+        { class: "result" },
+        h("span", {}, name(graph, i), " = "),
+        h("output", { class: "data" }, repr(graph.data[i])),
+      ),
+      graph.isOpaque(i) &&
+        h(
+          "p",
+          { class: "aside" },
+          "A node of your own: built by hand or by custom(). Only its Python code knows how it came to this number.",
+        ),
+      h(
+        "p",
+        { class: "aside" },
+        "made of ",
+        ...firstFew(operands, (j) => h("span", {}, nodeButton(graph, j, this.go), " "), 8),
+      ),
     ];
     return { phase: "Forward", title: "is computed", said, body };
   }
@@ -102,12 +164,34 @@ export class Narrator {
     const { record, graph } = this;
     const by = repr(record.seed);
     const said = `Backward starts at ${graph.name(record.root)}. Its gradient is ${by}.`;
-    const math = m("math", {}, partial(symbolOf(graph, record.root), symbolOf(graph, record.root)), operator("="), numeral(record.seed));
-    return { phase: "Backward", title: "starts here", said, body: [
-      h("div", { class: "equation grad" }, math),
-      h("p", {}, record.seed === 1 ? "Each number matters to itself one to one. From here the question goes back: how much does each of the others matter?" : "This is what backward() was called with."),
-      !this.ran && h("p", { class: "aside" }, "backward() has not run from here. What follows is what it would do."),
-    ] };
+    const math = m(
+      "math",
+      {},
+      partial(symbolOf(graph, record.root), symbolOf(graph, record.root)),
+      operator("="),
+      numeral(record.seed),
+    );
+    return {
+      phase: "Backward",
+      title: "starts here",
+      said,
+      body: [
+        h("div", { class: "equation grad" }, math),
+        h(
+          "p",
+          {},
+          record.seed === 1
+            ? "Each number matters to itself one to one. From here the question goes back: how much does each of the others matter?"
+            : "This is what backward() was called with.",
+        ),
+        !this.ran &&
+          h(
+            "p",
+            { class: "aside" },
+            "backward() has not run from here. What follows is what it would do.",
+          ),
+      ],
+    };
   }
 
   /** @param {import("./timeline.js").Step} step @returns {Story} */
@@ -115,15 +199,37 @@ export class Narrator {
     const { graph, record } = this;
     const g = record.gradient(node, from);
     const ks = Array.from({ length: to - from }, (_, k) => from + k);
-    const first = ks.slice(0, 3).map((k) => `to ${graph.name(record.to(k))}: ${this.#spoken(k)}`).join(" ");
+    const first = ks
+      .slice(0, 3)
+      .map((k) => `to ${graph.name(record.to(k))}: ${this.#spoken(k)}`)
+      .join(" ");
     const said = `${graph.name(node)} hands its gradient ${this.#known(node, g)} on. ${first}${ks.length > 3 ? ` And to ${ks.length - 3} more.` : ""}`;
-    return { phase: "Backward", title: "hands on", said, body: [
-      graph.isOpaque(node)
-        ? h("p", {}, "A node of your own. Only its Python code knows what it hands on, so what its operands receive is not shown.")
-        : h("p", {}, "All that use ", name(graph, node), " have had their turn: its gradient is complete. It hands a share to ",
-          ks.length === 1 ? "its operand." : ks.length === 2 && record.to(from) === record.to(to - 1) ? "both its operands, which are the same node." : `each of its ${ks.length} operands.`),
-      ...firstFew(ks, (k) => this.handover(k)),
-    ] };
+    return {
+      phase: "Backward",
+      title: "hands on",
+      said,
+      body: [
+        graph.isOpaque(node)
+          ? h(
+              "p",
+              {},
+              "A node of your own. Only its Python code knows what it hands on, so what its operands receive is not shown.",
+            )
+          : h(
+              "p",
+              {},
+              "All that use ",
+              name(graph, node),
+              " have had their turn: its gradient is complete. It hands a share to ",
+              ks.length === 1
+                ? "its operand."
+                : ks.length === 2 && record.to(from) === record.to(to - 1)
+                  ? "both its operands, which are the same node."
+                  : `each of its ${ks.length} operands.`,
+            ),
+        ...firstFew(ks, (k) => this.handover(k)),
+      ],
+    };
   }
 
   /** @param {number} i @param {number} x */
@@ -142,47 +248,124 @@ export class Narrator {
     const { graph, record } = this;
     const edge = record.edges[k];
     const [i, j] = [record.from(k), record.to(k)];
-    const [out, x, root] = [() => symbolOf(graph, i), () => symbolOf(graph, j), () => symbolOf(graph, record.root)];
+    const [out, x, root] = [
+      () => symbolOf(graph, i),
+      () => symbolOf(graph, j),
+      () => symbolOf(graph, record.root),
+    ];
     const operands = graph.operandsOf(i);
     const position = edge - graph.offsets[i] + 1;
-    const heading = h("h3", {}, "to ", nodeButton(graph, j, this.go),
-      operands.length > 1 && h("small", {}, ` operand ${position} of ${operands.length}`));
+    const heading = h(
+      "h3",
+      {},
+      "to ",
+      nodeButton(graph, j, this.go),
+      operands.length > 1 && h("small", {}, ` operand ${position} of ${operands.length}`),
+    );
     if (graph.isOpaque(i))
-      return h("section", { class: "handover" }, heading, h("p", { class: "aside" }, record.captured.has(j) ? `Its gradient as captured: ${repr(record.sums[k])}` : "Its gradient cannot be known here."));
+      return h(
+        "section",
+        { class: "handover" },
+        heading,
+        h(
+          "p",
+          { class: "aside" },
+          record.captured.has(j)
+            ? `Its gradient as captured: ${repr(record.sums[k])}`
+            : "Its gradient cannot be known here.",
+        ),
+      );
     const g = record.gradient(i, k);
     const before = record.gradient(j, k);
     const formula = graph.local(edge);
-    const pieces = /^-?[\d.]+$/.test(formula) ? null : typeset(formula, operandsOf(graph, i, symbolOf));
-    const local = pieces ? equation([partial(out(), x()), operator("=")], pieces) : m("math", {}, partial(out(), x()));
+    const pieces = /^-?[\d.]+$/.test(formula)
+      ? null
+      : typeset(formula, operandsOf(graph, i, symbolOf));
+    const local = pieces
+      ? equation([partial(out(), x()), operator("=")], pieces)
+      : m("math", {}, partial(out(), x()));
     // the product is the engine's; this asks only whether a plain = would be true to the last digit
     const exact = Object.is(graph.slope[edge] * g, record.products[k]) || this.#known(i, g) === "?";
-    return h("section", { class: "handover" }, heading, h("dl", {},
-      row("local", "local derivative", local, repr(graph.slope[edge])),
-      row("grad", "× incoming gradient", m("math", {}, partial(root(), out())), this.#known(i, g)),
-      row("grad share", `${exact ? "=" : "≈"} share`, exact ? null : h("small", {}, "the engine rounds once, in another order"), this.#known(i, record.products[k])),
-      row("grad sum", "sum so far", m("math", {}, numeral(before), operator("+"), signed(record.products[k])), this.#known(j, record.sums[k]))));
+    return h(
+      "section",
+      { class: "handover" },
+      heading,
+      h(
+        "dl",
+        {},
+        row("local", "local derivative", local, repr(graph.slope[edge])),
+        row(
+          "grad",
+          "× incoming gradient",
+          m("math", {}, partial(root(), out())),
+          this.#known(i, g),
+        ),
+        row(
+          "grad share",
+          `${exact ? "=" : "≈"} share`,
+          exact ? null : h("small", {}, "the engine rounds once, in another order"),
+          this.#known(i, record.products[k]),
+        ),
+        row(
+          "grad sum",
+          "sum so far",
+          m("math", {}, numeral(before), operator("+"), signed(record.products[k])),
+          this.#known(j, record.sums[k]),
+        ),
+      ),
+    );
   }
 
   /** @returns {Story} */
   #end() {
     const { graph, record } = this;
-    const reached = graph.count ? [...graph.kind.keys()].filter((i) => graph.isLeaf(i) && record.reaches(i) && graph.role(i) !== "constant") : [];
+    const reached = graph.count
+      ? [...graph.kind.keys()].filter(
+          (i) => graph.isLeaf(i) && record.reaches(i) && graph.role(i) !== "constant",
+        )
+      : [];
     const said = `Backward is complete. ${plural(reached.length, "input")} ${reached.length === 1 ? "has its gradient" : "or parameters have their gradients"}.`;
-    const odd = graph.ran && this.ran && reached.some((i) => !record.unknown.has(i) && !Object.is(record.final(i), graph.grad[i]));
-    return { phase: "Backward", title: "Backward is complete", said, body: [
-      h("p", {}, "How much ", name(graph, record.root), " changes with each of these, at the numbers given:"),
-      this.#leaves(reached, record.final, "grad"),
-      odd && h("p", { class: "aside" }, "Some captured gradients are others. Leaves add up over calls of backward(), and a number may have been changed since. Select a node to see both."),
-    ] };
+    const odd =
+      graph.ran &&
+      this.ran &&
+      reached.some((i) => !record.unknown.has(i) && !Object.is(record.final(i), graph.grad[i]));
+    return {
+      phase: "Backward",
+      title: "Backward is complete",
+      said,
+      body: [
+        h(
+          "p",
+          {},
+          "How much ",
+          name(graph, record.root),
+          " changes with each of these, at the numbers given:",
+        ),
+        this.#leaves(reached, record.final, "grad"),
+        odd &&
+          h(
+            "p",
+            { class: "aside" },
+            "Some captured gradients are others. Leaves add up over calls of backward(), and a number may have been changed since. Select a node to see both.",
+          ),
+      ],
+    };
   }
 }
 
 /** @param {string} look @param {string} what @param {Node | null} formula @param {string} number */
 function row(look, what, formula, number) {
-  return h("div", { class: look }, h("dt", {}, what, formula && h("span", { class: "formula" }, formula)), h("dd", {}, h("output", {}, number)));
+  return h(
+    "div",
+    { class: look },
+    h("dt", {}, what, formula && h("span", { class: "formula" }, formula)),
+    h("dd", {}, h("output", {}, number)),
+  );
 }
 
 /** A number as a summand. @param {number} x */
 function signed(x) {
-  return repr(x).startsWith("-") ? m("mrow", {}, m("mo", { form: "prefix" }, "("), numeral(x), m("mo", { form: "postfix" }, ")")) : numeral(x);
+  return repr(x).startsWith("-")
+    ? m("mrow", {}, m("mo", { form: "prefix" }, "("), numeral(x), m("mo", { form: "postfix" }, ")"))
+    : numeral(x);
 }

@@ -12,7 +12,8 @@ export function themeSwitch(button) {
     else document.documentElement.setAttribute("data-theme", theme);
     button.setAttribute("aria-label", `Colours: ${theme === "system" ? "as the system" : theme}`);
     button.title = button.getAttribute("aria-label") ?? "";
-    if (button.firstElementChild) button.firstElementChild.textContent = SIGNS[/** @type {"system"} */ (theme)];
+    if (button.firstElementChild)
+      button.firstElementChild.textContent = SIGNS[/** @type {"system"} */ (theme)];
   };
   button.addEventListener("click", () => {
     theme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];

@@ -40,7 +40,13 @@ export class Timeline {
     this.steps.forEach(({ kind, node }, at) => {
       const next = this.steps[at + 1];
       const group = node < 0 ? -1 : groupOf(node);
-      if (!(next && group >= 0 && next.kind === kind && next.node >= 0 && groupOf(next.node) === group))
+      if (!(
+        next &&
+        group >= 0 &&
+        next.kind === kind &&
+        next.node >= 0 &&
+        groupOf(next.node) === group
+      ))
         stops.push(at);
     });
     return stops;

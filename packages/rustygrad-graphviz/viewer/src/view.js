@@ -1,25 +1,14 @@
-// The drawing: cards for nodes and groups, curves between them, zoom and focus.
+// The drawing: cards and the curves between them, what a moment makes of them, zoom and focus.
 
 import { select } from "d3-selection";
 import { zoom, zoomIdentity } from "d3-zoom";
-import { cut, fill, s, still } from "./dom.js";
+import { Cards, text } from "./cards.js";
+import { fill, s, still } from "./dom.js";
 import { arrange } from "./layout.js";
 import { plural, short } from "./numbers.js";
 
-/**
- * What a moment of a play looks like.
- * @typedef {object} Moment
- * @property {(i: number) => boolean} computed
- * @property {(i: number) => { text: string, shade: number } | null} gradient null before there is one
- * @property {(i: number) => string} wrong why a node's gradient is wrong, or ''
- * @property {(g: number) => [number, number]} progress parts of a group computed, and handed on
- * @property {Map<number, string>} marks  item id to 'now', 'from' or 'to'
- * @property {Map<number, { text: string, back: boolean }>} flows  by edge
- */
+/** @typedef {import("./moments.js").Moment} Moment */
 
-/** @typedef {{ box: SVGElement, name: string, data?: SVGElement, grad?: SVGElement, shade?: SVGElement, wrong?: SVGElement, bars?: SVGElement[] }} Card */
-
-const [HEIGHT, GAP, BADGE] = [62, 8, 26];
 /** The scale from which on cards can be read. */
 const READABLE = 0.56;
 /** Links beyond which they are drawn as one. */
@@ -38,8 +27,16 @@ export class View {
     this.folding = folding;
     this.graph = folding.graph;
     this.on = on;
+    this.maker = new Cards(folding, {
+      select: (id) => {
+        this.focus = id;
+        this.#roving(false);
+        on.select(id);
+      },
+      toggle: on.toggle,
+    });
     this.world = s("g", { class: "world" });
-    /** @type {Map<number, Card>} */
+    /** @type {Map<number, import("./cards.js").Card>} */
     this.cards = new Map();
     /** What a moment draws over the links. */
     this.flows = s("g");
@@ -50,9 +47,17 @@ export class View {
     this.focus = -1;
     this.touched = false;
     const name = svg.id;
-    fill(svg,
-      s("defs", {}, arrow(`${name}-arrow`, "arrow"), arrow(`${name}-forth`, "arrow forth"), arrow(`${name}-back`, "arrow back")),
-      this.world);
+    fill(
+      svg,
+      s(
+        "defs",
+        {},
+        arrow(`${name}-arrow`, "arrow"),
+        arrow(`${name}-forth`, "arrow forth"),
+        arrow(`${name}-back`, "arrow back"),
+      ),
+      this.world,
+    );
     this.zoom = /** @type {import("d3-zoom").ZoomBehavior<SVGSVGElement, unknown>} */ (zoom())
       .scaleExtent([0.04, 3])
       .on("zoom", (event) => {
@@ -70,7 +75,10 @@ export class View {
 
   get #size() {
     const { top, bottom } = this.inset;
-    return { width: Math.max(this.svg.clientWidth - MARGIN, 1), height: Math.max(this.svg.clientHeight - top - bottom, 1) };
+    return {
+      width: Math.max(this.svg.clientWidth - MARGIN, 1),
+      height: Math.max(this.svg.clientHeight - top - bottom, 1),
+    };
   }
 
   #resized() {
@@ -82,147 +90,44 @@ export class View {
   /** Lay everything out again, after folding. */
   draw() {
     const { folding, graph } = this;
-    this.arrangement = arrange(folding, (item, down) => this.#measure(item, down), this.#size);
+    this.arrangement = arrange(folding, (item, down) => this.maker.measure(item, down), this.#size);
     this.down = this.arrangement.down;
     const { items, frames, paths } = this.arrangement;
     /** @type {Map<number, number>} */
     this.linkOf = new Map();
     folding.links.forEach((link, k) => link.edges.forEach((edge) => this.linkOf?.set(edge, k)));
-    this.links = folding.links.length > THICKET
-      ? [s("path", { class: "link thicket", d: paths.join("") })] // one element, because thousands are slow
-      : paths.map((d) => s("path", { class: "link", d, "marker-end": `url(#${this.svg.id}-arrow)` }));
-    const outer = [...frames].sort(([a], [b]) => a - b).map(([g, box]) => this.#frame(g, box));
+    this.links =
+      folding.links.length > THICKET
+        ? [s("path", { class: "link thicket", d: paths.join("") })] // one element, because thousands are slow
+        : paths.map((d) =>
+            s("path", { class: "link", d, "marker-end": `url(#${this.svg.id}-arrow)` }),
+          );
+    const outer = [...frames].sort(([a], [b]) => a - b).map(([g, box]) => this.maker.frame(g, box));
     this.cards.clear();
     const { down } = this;
     /** @param {import("./folding.js").Item} item */
-    const along = ({ id }) => /** @type {import("./layout.js").Box} */ (items.get(id))[down ? "y" : "x"];
+    const along = ({ id }) =>
+      /** @type {import("./layout.js").Box} */ (items.get(id))[down ? "y" : "x"];
     /** @param {import("./folding.js").Item} item */
-    const across = ({ id }) => /** @type {import("./layout.js").Box} */ (items.get(id))[down ? "x" : "y"];
+    const across = ({ id }) =>
+      /** @type {import("./layout.js").Box} */ (items.get(id))[down ? "x" : "y"];
     // in reading order, which is also the order of the keyboard
     const ordered = [...folding.items].sort((a, b) => along(a) - along(b) || across(a) - across(b));
     const cards = ordered.map((item) => {
       const at = /** @type {import("./layout.js").Box} */ (items.get(item.id));
-      const card = item.group < 0 ? this.#node(item.node, at) : this.#group(item.group, at);
+      const card = this.maker.make(item, at, down);
       this.cards.set(item.id, card);
       return card.box;
     });
     fill(this.world, ...outer, s("g", {}, ...this.links), this.flows, ...cards, this.chips);
     if (!this.cards.has(this.focus)) this.focus = ordered.length ? ordered[0].id : -1;
     this.#roving(false);
-    this.mark(this.selected >= 0 && this.selected < graph.count ? folding.itemOf(this.selected) : this.selected);
+    this.mark(
+      this.selected >= 0 && this.selected < graph.count
+        ? folding.itemOf(this.selected)
+        : this.selected,
+    );
     if (!this.touched) this.#begin();
-  }
-
-  // --- cards ---
-
-  /** @param {import("./folding.js").Item} item @param {boolean} down */
-  #measure({ node, group }, down) {
-    if (group >= 0) return { width: Math.max(132, 52 + 7.4 * [...this.folding.title(group)].length), height: HEIGHT + 8 };
-    if (this.#isPill(node)) return { width: 22 + 7.4 * short(this.graph.data[node]).length, height: 28 };
-    const width = this.#cardWidth(node);
-    if (this.graph.isLeaf(node)) return { width, height: HEIGHT };
-    const badge = this.#badgeWidth(node) + GAP;
-    return down ? { width: Math.max(width, badge), height: HEIGHT + BADGE + GAP } : { width: width + badge, height: HEIGHT };
-  }
-
-  /** Constants are drawn small. @param {number} i */
-  #isPill = (i) => this.graph.role(i) === "constant" && this.graph.isNameless(i);
-  /** @param {number} i */
-  #cardWidth = (i) => Math.max(108, Math.min(190, 28 + 7.8 * [...(this.graph.shortLabel(i) || "v00")].length));
-  /** @param {number} i */
-  #badgeWidth = (i) => Math.max(BADGE, 14 + 6.8 * [...cut(this.graph.symbol(i), 14)].length);
-
-  /** @param {number} id @param {import("./layout.js").Box} at @param {string} label @param {string} look @param {SVGElement[]} inside */
-  #box(id, at, label, look, inside) {
-    const box = s("g", { class: `card ${look}`, role: "button", tabindex: "-1", "aria-label": label, "data-item": id, transform: `translate(${at.x - at.width / 2} ${at.y - at.height / 2})` }, ...inside);
-    box.addEventListener("click", () => {
-      this.focus = id;
-      this.#roving(false);
-      this.on.select(id);
-    });
-    return box;
-  }
-
-  /** @param {number} i @param {import("./layout.js").Box} at @returns {Card} */
-  #node(i, at) {
-    const { graph } = this;
-    const symbol = cut(graph.symbol(i), 14);
-    const look = graph.role(i) || (graph.isOutput(i) ? "output" : "inner");
-    const said = graph.isLeaf(i) ? `${graph.role(i)} ${graph.name(i)}` : `${graph.name(i)}, made by ${graph.symbol(i)}`;
-    if (this.#isPill(i)) {
-      const data = text("data", at.width / 2, 18.5, short(graph.data[i]), "middle");
-      return { box: this.#box(i, at, said, look, [s("rect", { class: "paper", width: at.width, height: 28, rx: 14 }), data]), name: said, data };
-    }
-    const width = this.#cardWidth(i);
-    const [left, top] = graph.isLeaf(i) ? [0, 0] : this.down ? [(at.width - width) / 2, BADGE + GAP] : [at.width - width, 0];
-    const name = graph.isNameless(i)
-      ? s("text", { class: "name is-made-up", x: 11, y: 18 }, "v", s("tspan", { class: "sub", dy: 3 }, i))
-      : text("name", 11, 18, cut(graph.shortLabel(i), 22));
-    const shade = s("rect", { class: "shade", x: 1, y: 42.5, width: width - 2, height: 18.5, opacity: 0 });
-    const [data, grad] = [text("data", width - 10, 37, "", "end"), text("grad", width - 10, 55, "", "end")];
-    const card = s("g", { transform: `translate(${left} ${top})` },
-      s("rect", { class: "paper", width, height: HEIGHT, rx: 7 }), shade,
-      s("line", { class: "rule", x1: 1, x2: width - 1, y1: 25, y2: 25 }), name,
-      text("hint", 11, 37, "data"), text("hint", 11, 55, "grad"), data, grad);
-    const wrong = s("g", { class: "wrong", transform: `translate(${width - 6} 4)` }, s("circle", { r: 8 }), text("", 0, 4, "✗", "middle"));
-    card.append(wrong);
-    const inside = [card];
-    if (!graph.isLeaf(i)) {
-      const badge = this.#badgeWidth(i);
-      const [x, y] = this.down ? [(at.width - badge) / 2, 0] : [0, (HEIGHT - BADGE) / 2];
-      const joint = this.down ? { x1: at.width / 2, x2: at.width / 2, y1: BADGE, y2: BADGE + GAP } : { x1: badge, x2: left, y1: HEIGHT / 2, y2: HEIGHT / 2 };
-      inside.unshift(s("line", { class: "joint", ...joint }),
-        s("g", { class: graph.isOpaque(i) ? "badge opaque" : "badge", transform: `translate(${x} ${y})` },
-          s("rect", { width: badge, height: BADGE, rx: BADGE / 2 }), text("", badge / 2, 17.5, symbol, "middle")));
-    }
-    return { box: this.#box(i, at, said, look, inside), name: said, data, grad, shade, wrong };
-  }
-
-  /** @param {number} g @param {import("./layout.js").Box} at @returns {Card} */
-  #group(g, at) {
-    const { folding, graph } = this;
-    const id = graph.count + g;
-    const { width } = at;
-    const height = HEIGHT;
-    const nodes = plural(folding.size[g], "node");
-    const name = graph.groupName(g);
-    const short = graph.shortGroupName(g);
-    const bars = ["forth", "back"].map((look, k) => s("rect", { class: `bar ${look}`, x: 11, y: 45 + 6 * k, width: 0, height: 3.5, rx: 1.5 }));
-    const said = `folded ${graph.groupKind(g)} ${name}, ${nodes}`;
-    const box = this.#box(id, at, said, `folded ${folding.role[g]}`, [
-      s("rect", { class: "paper behind", x: 6, y: 7, width: width - 6, height, rx: 7 }),
-      s("rect", { class: "paper behind", x: 3, y: 3.5, width: width - 3, height, rx: 7 }),
-      s("rect", { class: "paper", width: width - 6, height, rx: 7 }),
-      text("name", 11, 19, graph.groupKind(g) === "run" ? `v${name.replace(" - ", " – v")}` : short),
-      text("hint", 11, 36, graph.groupKind(g) === "repeat" ? `× ${folding.size[g]}` : nodes),
-      ...[0, 1].map((k) => s("rect", { class: "groove", x: 11, y: 45 + 6 * k, width: width - 28, height: 3.5, rx: 1.5 })),
-      ...bars,
-      this.#handle(width - 20, 14, `Unfold ${name}`, "+", () => this.on.toggle(g, true)),
-    ]);
-    box.addEventListener("dblclick", () => this.on.toggle(g, true));
-    return { box, name: said, bars };
-  }
-
-  /** The frame of an open group. @param {number} g @param {import("./layout.js").Box} box */
-  #frame(g, { x, y, width, height }) {
-    const name = this.graph.groupName(g);
-    const [left, top] = [x - width / 2, y - height / 2];
-    return s("g", { class: "frame", transform: `translate(${left} ${top})` },
-      s("rect", { width, height, rx: 10 }),
-      text("hint", 26, 15, cut(this.graph.shortGroupName(g), Math.max(6, Math.floor((width - 30) / 6.2)))),
-      this.#handle(13, 11, `Fold ${name}`, "−", () => this.on.toggle(g, false)));
-  }
-
-  /** @param {number} x @param {number} y @param {string} label @param {string} sign @param {() => void} act */
-  #handle(x, y, label, sign, act) {
-    const handle = s("g", { class: "handle", "aria-hidden": "true", transform: `translate(${x} ${y})` },
-      s("title", {}, label), s("circle", { r: 8 }), text("", 0, 4, sign, "middle"));
-    handle.addEventListener("click", (event) => {
-      event.stopPropagation();
-      act();
-    });
-    handle.addEventListener("dblclick", (event) => event.stopPropagation());
-    return handle;
   }
 
   // --- a moment ---
@@ -233,10 +138,11 @@ export class View {
     this.moment = moment;
     for (const [id, card] of this.cards) {
       const look = card.box.classList;
-      for (const mark of ["now", "from", "to"]) look.toggle(`is-${mark}`, moment.marks.get(id) === mark);
+      for (const mark of ["now", "from", "to"])
+        look.toggle(`is-${mark}`, moment.marks.get(id) === mark);
       if (card.bars) {
-        const room = Number(card.box.querySelector(".groove")?.getAttribute("width"));
-        moment.progress(id - graph.count).forEach((part, k) => set(/** @type {SVGElement[]} */ (card.bars)[k], "width", (room * part).toFixed(1)));
+        const parts = moment.progress(id - graph.count);
+        card.bars.forEach((bar, k) => set(bar, "width", ((card.room ?? 0) * parts[k]).toFixed(1)));
         continue;
       }
       const computed = moment.computed(id);
@@ -246,10 +152,19 @@ export class View {
       if (!card.grad) continue;
       const gradient = moment.gradient(id);
       write(card.grad, gradient ? gradient.text : "");
-      set(/** @type {SVGElement} */ (card.shade), "opacity", gradient ? gradient.shade.toFixed(3) : "0");
+      set(
+        /** @type {SVGElement} */ (card.shade),
+        "opacity",
+        gradient ? gradient.shade.toFixed(3) : "0",
+      );
       const wrong = moment.wrong(id);
       look.toggle("is-wrong", wrong !== "");
-      card.box.setAttribute("aria-label", [card.name, data && `data ${data}`, gradient && `gradient ${gradient.text}`, wrong].filter(Boolean).join(", "));
+      card.box.setAttribute(
+        "aria-label",
+        [card.name, data && `data ${data}`, gradient && `gradient ${gradient.text}`, wrong]
+          .filter(Boolean)
+          .join(", "),
+      );
     }
     this.#flow(moment.flows);
   }
@@ -268,16 +183,33 @@ export class View {
       if (said) chips.set(k, [...(chips.get(k) ?? []), said]);
     }
     const single = this.links?.length === paths.length;
-    for (const [k, path] of (this.links ?? []).entries()) path.classList.toggle("is-under", single && backward.has(k));
-    fill(this.flows, ...[...backward].map(([k, back]) =>
-      s("path", { class: `link flows ${back ? "back" : "forth"}`, d: paths[k], [back ? "marker-start" : "marker-end"]: `url(#${this.svg.id}-${back ? "back" : "forth"})` })));
-    fill(this.chips, ...[...chips].slice(0, 24).map(([k, all]) => {
-      const { x, y } = /** @type {import("./layout.js").Arrangement} */ (this.arrangement).middles[k];
-      const said = all.length > 1 ? plural(all.length, "share") : all[0];
-      const width = 12 + 7 * said.length;
-      return s("g", { class: "chip", transform: `translate(${x} ${y})` },
-        s("rect", { x: -width / 2, y: -10, width, height: 20, rx: 10 }), text("", 0, 4, said, "middle"));
-    }));
+    for (const [k, path] of (this.links ?? []).entries())
+      path.classList.toggle("is-under", single && backward.has(k));
+    fill(
+      this.flows,
+      ...[...backward].map(([k, back]) =>
+        s("path", {
+          class: `link flows ${back ? "back" : "forth"}`,
+          d: paths[k],
+          [back ? "marker-start" : "marker-end"]: `url(#${this.svg.id}-${back ? "back" : "forth"})`,
+        }),
+      ),
+    );
+    fill(
+      this.chips,
+      ...[...chips].slice(0, 24).map(([k, all]) => {
+        const { x, y } = /** @type {import("./layout.js").Arrangement} */ (this.arrangement)
+          .middles[k];
+        const said = all.length > 1 ? plural(all.length, "share") : all[0];
+        const width = 12 + 7 * said.length;
+        return s(
+          "g",
+          { class: "chip", transform: `translate(${x} ${y})` },
+          s("rect", { x: -width / 2, y: -10, width, height: 20, rx: 10 }),
+          text("", 0, 4, said, "middle"),
+        );
+      }),
+    );
   }
 
   /** Show which item is selected, and its neighbours. @param {number} id */
@@ -305,8 +237,14 @@ export class View {
     const first = this.arrangement?.items.get(this.focus);
     if (!this.arrangement || !first || room.width > 600 || this.goal.k >= READABLE) return;
     /** @param {number} all @param {number} size @param {number} at */
-    const begin = (all, size, at) => (READABLE * size <= all ? (all - READABLE * size) / 2 : Math.min(12, all / 2 - READABLE * at));
-    this.#place(begin(room.width, this.arrangement.width, first.x), begin(room.height, this.arrangement.height, first.y), READABLE, false);
+    const begin = (all, size, at) =>
+      READABLE * size <= all ? (all - READABLE * size) / 2 : Math.min(12, all / 2 - READABLE * at);
+    this.#place(
+      begin(room.width, this.arrangement.width, first.x),
+      begin(room.height, this.arrangement.height, first.y),
+      READABLE,
+      false,
+    );
   }
 
   /** Put the drawing's corner somewhere below the upper inset. @param {number} x @param {number} y @param {number} k @param {boolean} smooth */
@@ -327,11 +265,15 @@ export class View {
    * @param {number} id @param {Iterable<number>} others @param {boolean} near
    */
   follow(id, others = [], near = false) {
-    const all = [id, ...others].map((other) => this.arrangement?.items.get(other)).filter((box) => box !== undefined);
+    const all = [id, ...others]
+      .map((other) => this.arrangement?.items.get(other))
+      .filter((box) => box !== undefined);
     const { width, height } = this.#size;
     const at = this.goal;
     const k = near ? Math.max(at.k, 0.8) : at.k;
-    const box = [hull(all), all[0]].find((b) => b && b.width * k <= width && b.height * k <= height) ?? all[0];
+    const box =
+      [hull(all), all[0]].find((b) => b && b.width * k <= width && b.height * k <= height) ??
+      all[0];
     if (!box) return;
     const [x, y] = at.apply([box.x, box.y]);
     const [w, h] = [(box.width / 2) * at.k, (box.height / 2) * at.k];
@@ -345,12 +287,15 @@ export class View {
   /** @param {boolean} smooth @returns {any} */
   #moved(smooth) {
     const selection = select(this.svg);
-    return smooth && !still() ? /** @type {any} */ (selection).transition().duration(260) : selection;
+    return smooth && !still()
+      ? /** @type {any} */ (selection).transition().duration(260)
+      : selection;
   }
 
   /** One item can be tabbed to, the others are reached with the arrow keys. @param {boolean} take */
   #roving(take) {
-    for (const [id, { box }] of this.cards) box.setAttribute("tabindex", id === this.focus ? "0" : "-1");
+    for (const [id, { box }] of this.cards)
+      box.setAttribute("tabindex", id === this.focus ? "0" : "-1");
     if (take) {
       this.cards.get(this.focus)?.box.focus({ preventScroll: true });
       this.follow(this.focus);
@@ -380,19 +325,39 @@ export class View {
 /** The box around boxes. @param {import("./layout.js").Box[]} boxes @returns {import("./layout.js").Box | undefined} */
 function hull(boxes) {
   if (!boxes.length) return undefined;
-  const [left, right] = [Math.min(...boxes.map((b) => b.x - b.width / 2)), Math.max(...boxes.map((b) => b.x + b.width / 2))];
-  const [top, bottom] = [Math.min(...boxes.map((b) => b.y - b.height / 2)), Math.max(...boxes.map((b) => b.y + b.height / 2))];
-  return { x: (left + right) / 2, y: (top + bottom) / 2, width: right - left, height: bottom - top };
-}
-
-/** @param {string} look @param {number} x @param {number} y @param {string} said @param {string} anchor */
-function text(look, x, y, said, anchor = "start") {
-  return s("text", { class: look || null, x, y, "text-anchor": anchor === "start" ? null : anchor }, said);
+  const [left, right] = [
+    Math.min(...boxes.map((b) => b.x - b.width / 2)),
+    Math.max(...boxes.map((b) => b.x + b.width / 2)),
+  ];
+  const [top, bottom] = [
+    Math.min(...boxes.map((b) => b.y - b.height / 2)),
+    Math.max(...boxes.map((b) => b.y + b.height / 2)),
+  ];
+  return {
+    x: (left + right) / 2,
+    y: (top + bottom) / 2,
+    width: right - left,
+    height: bottom - top,
+  };
 }
 
 /** @param {string} id @param {string} look */
 function arrow(id, look) {
-  return s("marker", { id, class: look, viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, markerUnits: "userSpaceOnUse", orient: "auto-start-reverse" }, s("path", { d: "M0 0.6 L7.6 4 L0 7.4 z" }));
+  return s(
+    "marker",
+    {
+      id,
+      class: look,
+      viewBox: "0 0 8 8",
+      refX: 7,
+      refY: 4,
+      markerWidth: 7,
+      markerHeight: 7,
+      markerUnits: "userSpaceOnUse",
+      orient: "auto-start-reverse",
+    },
+    s("path", { d: "M0 0.6 L7.6 4 L0 7.4 z" }),
+  );
 }
 
 /** Set an attribute if it is another one. @param {Element} element @param {string} name @param {string} value */

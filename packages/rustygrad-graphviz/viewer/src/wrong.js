@@ -39,10 +39,14 @@ export class Comparison {
     for (let k = 0; k < wrong.length; k++) {
       const [i, j] = [wrong.from(k), wrong.to(k)];
       const spoilt = this.spoiltAt[i] >= 0;
-      const mistake = kind === "recursion" ? used[wrong.edges[k]] === 1 : !Object.is(wrong.gradient(i, k), right.final(i));
+      const mistake =
+        kind === "recursion"
+          ? used[wrong.edges[k]] === 1
+          : !Object.is(wrong.gradient(i, k), right.final(i));
       used[wrong.edges[k]] = 1;
       this.bad[k] = mistake ? 1 : spoilt ? 2 : 0;
-      if (this.bad[k] && this.spoiltAt[j] < 0 && !Object.is(wrong.final(j), right.final(j))) this.spoiltAt[j] = k;
+      if (this.bad[k] && this.spoiltAt[j] < 0 && !Object.is(wrong.final(j), right.final(j)))
+        this.spoiltAt[j] = k;
     }
     /** Nodes whose sums end wrong. */
     this.spoilt = [...this.spoiltAt.keys()].filter((i) => this.spoiltAt[i] >= 0);
@@ -51,7 +55,10 @@ export class Comparison {
   /** Why a node's sum is wrong after so many hand-overs, or ''. @param {number} i @param {number} now */
   reason(i, now) {
     const [at, should] = [this.spoiltAt[i], this.right.final(i)];
-    const spoilt = at >= 0 && at < now && !Object.is(this.wrong.gradient(i, Math.min(now, this.wrong.length)), should);
+    const spoilt =
+      at >= 0 &&
+      at < now &&
+      !Object.is(this.wrong.gradient(i, Math.min(now, this.wrong.length)), should);
     return spoilt ? `wrong: should become ${repr(should)}` : "";
   }
 
@@ -61,17 +68,39 @@ export class Comparison {
     const { graph } = this;
     const line = h("p", {});
     if (k < 0) {
-      add(line, name(graph, record.root), " starts with ", h("b", { class: "grad" }, repr(record.seed)));
+      add(
+        line,
+        name(graph, record.root),
+        " starts with ",
+        h("b", { class: "grad" }, repr(record.seed)),
+      );
       return line;
     }
     if (k >= record.length) {
-      add(line, wrong ? (this.cut ? `Cut here, after ${plural(record.length, "share")}.` : `Done, after ${plural(record.length, "share")}.`) : `Done, after ${plural(record.length, "share")}: each operand has received once.`);
+      add(
+        line,
+        wrong
+          ? this.cut
+            ? `Cut here, after ${plural(record.length, "share")}.`
+            : `Done, after ${plural(record.length, "share")}.`
+          : `Done, after ${plural(record.length, "share")}: each operand has received once.`,
+      );
       return line;
     }
     const [i, j] = [record.from(k), record.to(k)];
-    add(line, name(graph, i), " → ", name(graph, j), " receives ", h("b", { class: "grad" }, repr(record.products[k])), ", has ", h("b", { class: "grad" }, repr(record.sums[k])));
+    add(
+      line,
+      name(graph, i),
+      " → ",
+      name(graph, j),
+      " receives ",
+      h("b", { class: "grad" }, repr(record.products[k])),
+      ", has ",
+      h("b", { class: "grad" }, repr(record.sums[k])),
+    );
     if (wrong && this.bad[k] === 1) add(line, h("span", { class: "mistake" }, this.#mistake(k)));
-    else if (wrong && this.bad[k] === 2) add(line, h("span", { class: "mistake" }, "Handed on from a sum that is wrong already."));
+    else if (wrong && this.bad[k] === 2)
+      add(line, h("span", { class: "mistake" }, "Handed on from a sum that is wrong already."));
     return line;
   }
 
@@ -89,29 +118,73 @@ export class Comparison {
   /** The panel: what this order does, and each gradient beside the right one. @param {number} now @param {(i: number) => void} go */
   panel(now, go) {
     const { graph, right, wrong } = this;
-    const nodes = [...graph.kind.keys()].filter((i) => right.reaches(i) && graph.role(i) !== "constant");
+    const nodes = [...graph.kind.keys()].filter(
+      (i) => right.reaches(i) && graph.role(i) !== "constant",
+    );
     const rows = [...this.spoilt, ...nodes.filter((i) => this.spoiltAt[i] < 0)].slice(0, 40);
     const order = this.spoilt.length > 20 ? rows : rows.sort((a, b) => b - a);
     return [
       h("p", {}, KINDS[this.kind].rule),
-      h("p", {}, this.spoilt.length
-        ? h("strong", {}, `${plural(this.spoilt.length, "gradient")} of ${nodes.length} ${this.cut ? (this.spoilt.length === 1 ? "is wrong" : "are wrong") + " by then" : this.spoilt.length === 1 ? "comes out wrong" : "come out wrong"}. `)
-        : h("strong", {}, "Nothing comes out wrong here. "), this.#why()),
+      h(
+        "p",
+        {},
+        this.spoilt.length
+          ? h(
+              "strong",
+              {},
+              `${plural(this.spoilt.length, "gradient")} of ${nodes.length} ${this.cut ? (this.spoilt.length === 1 ? "is wrong" : "are wrong") + " by then" : this.spoilt.length === 1 ? "comes out wrong" : "come out wrong"}. `,
+            )
+          : h("strong", {}, "Nothing comes out wrong here. "),
+        this.#why(),
+      ),
       this.kind === "recursion" && h("p", { class: "aside" }, this.#cost()),
-      h("table", { class: "verdict" }, h("caption", {}, "Gradients after this step"),
-        h("tr", {}, h("th", { scope: "col" }, "node"), h("th", { scope: "col" }, "right order"), h("th", { scope: "col" }, KINDS[this.kind].title.toLowerCase())),
+      h(
+        "table",
+        { class: "verdict" },
+        h("caption", {}, "Gradients after this step"),
+        h(
+          "tr",
+          {},
+          h("th", { scope: "col" }, "node"),
+          h("th", { scope: "col" }, "right order"),
+          h("th", { scope: "col" }, KINDS[this.kind].title.toLowerCase()),
+        ),
         ...order.map((i) => {
           const bad = this.reason(i, now) !== "";
-          return h("tr", { class: bad ? "is-wrong" : "" }, h("th", { scope: "row" }, nodeButton(graph, i, go)),
-            h("td", {}, h("output", { "data-right": i }, repr(right.gradient(i, Math.min(now, right.length))))),
-            h("td", {}, h("output", { "data-wrong": i }, repr(wrong.gradient(i, Math.min(now, wrong.length)))), bad && h("span", { class: "mistake", "aria-label": "wrong" }, " ✗")));
-        })),
+          return h(
+            "tr",
+            { class: bad ? "is-wrong" : "" },
+            h("th", { scope: "row" }, nodeButton(graph, i, go)),
+            h(
+              "td",
+              {},
+              h(
+                "output",
+                { "data-right": i },
+                repr(right.gradient(i, Math.min(now, right.length))),
+              ),
+            ),
+            h(
+              "td",
+              {},
+              h(
+                "output",
+                { "data-wrong": i },
+                repr(wrong.gradient(i, Math.min(now, wrong.length))),
+              ),
+              bad && h("span", { class: "mistake", "aria-label": "wrong" }, " ✗"),
+            ),
+          );
+        }),
+      ),
     ];
   }
 
   #why() {
     if (!this.spoilt.length)
-      return this.visits === new Set([this.right.root, ...Array.from(this.right.edges, (e) => this.graph.operands[e])]).size
+      return this.visits ===
+        new Set([this.right.root, ...Array.from(this.right.edges, (e) => this.graph.operands[e])])
+          .size
         ? "No node is used twice on the way back, so each is complete when it is visited. Share a node, and this order breaks."
         : "Nodes are shared here, but the sums come out the same: the shares that went astray are zero, or were never handed on.";
     return this.kind === "recursion"
@@ -120,9 +193,13 @@ export class Comparison {
   }
 
   #cost() {
-    const nodes = new Set([this.right.root, ...Array.from(this.right.edges, (e) => this.graph.operands[e])]).size;
+    const nodes = new Set([
+      this.right.root,
+      ...Array.from(this.right.edges, (e) => this.graph.operands[e]),
+    ]).size;
     if (this.visits === nodes) return `${plural(nodes, "visit")} for ${plural(nodes, "node")}.`;
-    const many = this.visits < 1e15 ? plural(this.visits, "visit") : `${this.visits.toPrecision(2)} visits`;
+    const many =
+      this.visits < 1e15 ? plural(this.visits, "visit") : `${this.visits.toPrecision(2)} visits`;
     return `It visits a node once for each path that leads to it: ${Number.isFinite(this.visits) ? many : "more visits than a float can count"} for ${plural(nodes, "node")}.${this.cut ? ` The first ${plural(this.wrong.length, "share")} are played.` : ""}`;
   }
 }
