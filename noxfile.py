@@ -58,9 +58,8 @@ def _offered(package: Path) -> list[str]:
 # What needs a C compiler. Where there is none, the rest goes on without it.
 NATIVE = [path for path in PACKAGES if (path / "meson.build").exists()]
 COMPILER = not {"C compiler", "Python headers"} & {*needs.missing()}
-# What the page of the exporter `html` is made with, and what it is tested in.
+# What the page of the exporter `html` is made with.
 NODE = not {"node", "npm"} & {*needs.missing()}
-BROWSER = "CHROMIUM" in os.environ or "browser" not in needs.missing()
 VIEWER = ROOT / "packages/rustygrad-graphviz/viewer"
 BACKENDS = [name for package in [*PACKAGES, *LOOPBACK] for name in _offered(package)]
 
@@ -146,9 +145,8 @@ def native(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def viewer(session: nox.Session) -> None:
-    """Type-check the JavaScript of the page, strictly."""
-    if not NODE:
-        session.skip("no node and npm here: the page is neither checked nor built")
+    """Check how the JavaScript of the page is written, and its types."""
+    _need(session, "node", "npm")
     with session.chdir(VIEWER):
         session.run("npm", "ci", "--fetch-retries=1", external=True)
         session.run("npm", "run", "check", external=True)
@@ -157,10 +155,7 @@ def viewer(session: nox.Session) -> None:
 @nox.session(python=PYTHON)
 def browser(session: nox.Session) -> None:
     """Test the page in a real browser, and keep pictures of it in build/screenshots."""
-    if not NODE:
-        session.skip("no node and npm here: the page is not built")
-    if not BROWSER:
-        session.skip("no chromium here, on PATH or in CHROMIUM: the page is not tested")
+    _need(session, "node", "npm", *([] if "CHROMIUM" in os.environ else ["browser"]))
     _install(session, *TEST_TOOLS, "playwright>=1.50", suite=False)
     pictures = ROOT / "build" / "screenshots"
     environment = {"SCREENSHOTS": str(pictures)}

@@ -34,7 +34,7 @@ def _build(viewer: Path) -> str:
     """Run npm and the build; what went wrong, or ''."""
     npm, node = shutil.which("npm"), shutil.which("node")
     if not npm or not node:
-        return "node and npm are not on PATH; install node 20 or newer, then install this again"
+        return "node and npm are not on PATH; install node 18 or newer, then install this again"
     for command in ([npm, "ci", "--omit=dev", "--fetch-retries=1"], [node, "build.js"]):
         try:
             subprocess.run(command, cwd=viewer, capture_output=True, check=True, timeout=300)

@@ -157,5 +157,5 @@ def without_page(monkeypatch):
 
 
 def test_without_the_page_the_error_says_what_to_install(without_page):
-    with pytest.raises(PluginError, match=r"install node 20 or newer, then install rustygrad"):
+    with pytest.raises(PluginError, match=r"install node 18 or newer, then install rustygrad"):
         HtmlExporter()

@@ -38,7 +38,7 @@ ROOTS: Final = 8
 _PLACE: Final = "@GRAPH@"
 _MISSING: Final = (
     "this copy of rustygrad-graphviz was built without its page, because node and npm were "
-    "missing: install node 20 or newer, then install rustygrad-graphviz again"
+    "missing: install node 18 or newer, then install rustygrad-graphviz again"
 )
 
 
@@ -116,7 +116,7 @@ def _check_size(graph: Graph) -> None:
 
 def _described(graph: Graph, title: str, expanded: bool) -> dict[str, Any]:
     """All that the page shows, as plain data; columns of numbers in base64."""
-    labels = {node.index: name for node in graph if (name := getattr(node, "title", node.label))}
+    labels = {node.index: node.title for node in graph if node.title}
     scopes, symbols, formulas = _Texts(), _Texts(), _Texts()
     tree = groups(graph)
     return {
