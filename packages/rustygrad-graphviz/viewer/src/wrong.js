@@ -186,7 +186,7 @@ export class Comparison {
         new Set([this.right.root, ...Array.from(this.right.edges, (e) => this.graph.operands[e])])
           .size
         ? "No node is used twice on the way back, so each is complete when it is visited. Share a node, and this order breaks."
-        : "Nodes are shared here, but the sums come out the same: the shares that went astray are zero, or were never handed on.";
+        : "What is used twice here are leaves, which hand nothing on, or nodes whose shares are zero. Use a result twice, and this order breaks.";
     return this.kind === "recursion"
       ? "A node that is used twice is visited twice, and hands all that it has on each time. What it got first goes down again."
       : "A node is visited before all that use it have had their turn, hands on too little, and never gets to hand on the rest.";
