@@ -58,6 +58,9 @@ def _offered(package: Path) -> list[str]:
 # What needs a C compiler. Where there is none, the rest goes on without it.
 NATIVE = [path for path in PACKAGES if (path / "meson.build").exists()]
 COMPILER = not {"C compiler", "Python headers"} & {*needs.missing()}
+# What the page of the exporter `html` is made with.
+NODE = not {"node", "npm"} & {*needs.missing()}
+VIEWER = ROOT / "packages/rustygrad-graphviz/viewer"
 BACKENDS = [name for package in [*PACKAGES, *LOOPBACK] for name in _offered(package)]
 
 
@@ -109,7 +112,12 @@ def tests(session: nox.Session) -> None:
         session.run("coverage", "report", "--fail-under=100")
 
 
-TESTS = ["tests", "packages/rustygrad-core/tests", "packages/rustygrad-graphviz/tests"]
+TESTS = [
+    "--ignore=tests/browser",
+    "tests",
+    "packages/rustygrad-core/tests",
+    "packages/rustygrad-graphviz/tests",
+]
 TEST_TOOLS = ["pytest>=8.3", "hypothesis>=6.130", "numpy>=2.1", "mpmath>=1.3", "coverage>=7.6"]
 TEST_TOOLS += ["pip>=24", "hatchling>=1.27"]
 
@@ -198,6 +206,26 @@ def notebooks(session: nox.Session) -> None:
     session.run("pytest", "tests/test_notebooks.py", *session.posargs)
 
 
+@nox.session(python=False)
+def viewer(session: nox.Session) -> None:
+    """Check how the JavaScript of the page is written, and its types."""
+    _need(session, "node", "npm")
+    with session.chdir(VIEWER):
+        session.run("npm", "ci", "--fetch-retries=1", external=True)
+        session.run("npm", "run", "check", external=True)
+
+
+@nox.session(python=PYTHON)
+def browser(session: nox.Session) -> None:
+    """Test the page in a real browser, and keep pictures of it in build/screenshots."""
+    _need(session, "node", "npm", *([] if "CHROMIUM" in os.environ else ["browser"]))
+    _install(session, *TEST_TOOLS, "playwright>=1.50", suite=False)
+    pictures = ROOT / "build" / "screenshots"
+    environment = {"SCREENSHOTS": str(pictures)}
+    session.run("pytest", *(session.posargs or ["tests/browser"]), env=environment)
+    session.log(f"pictures: {pictures}")
+
+
 @nox.session(python=PYTHON)
 def sanitizers(session: nox.Session) -> None:
     """Run the C engine's tests and the shared suite under the address and UB sanitizers."""
@@ -253,7 +281,8 @@ def docs(session: nox.Session) -> None:
     html = ["-n", "-W", "--keep-going", "-q", "-b", "html", "docs", "docs/_build/html"]
     session.run("sphinx-build", *html)
     readmes = ["README.md", *(f"{p}/README.md" for p in PACKAGES)]
-    session.run("python", "-m", "pytest", *(session.posargs or ["docs", *readmes]))
+    without = [] if NODE else ["--ignore=docs/how-to/step-through-backward.md"]
+    session.run("python", "-m", "pytest", *(session.posargs or [*without, "docs", *readmes]))
 
 
 @nox.session(python=PYTHON)
@@ -285,7 +314,7 @@ def build(session: nox.Session) -> None:
     artefacts = sorted(map(str, target.iterdir()))
     session.run("twine", "check", "--strict", *artefacts)
     wheels = [path for path in artefacts if path.endswith(".whl")]
-    session.run("python", "tools/check_artefacts.py", *artefacts)
+    session.run("python", "tools/check_artefacts.py", *([] if NODE else ["--no-page"]), *artefacts)
     empty = Path(session.create_tmp()) / "empty"
     session.run("python", "tools/use_wheels.py", str(empty), *wheels)
     for package in NATIVE:

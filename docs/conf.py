@@ -26,6 +26,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
     "generated",  # docs/_ext/generated.py
+    "pages",  # docs/_ext/pages.py
     "soft_links",  # docs/_ext/soft_links.py
 ]
 exclude_patterns = ["_build", "_generated", "requirements.txt"]

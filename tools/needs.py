@@ -55,8 +55,8 @@ NEEDS = {
         program("chromium", "chromium-browser", "google-chrome"), "chromium",
         "the tests of pages in a browser",
     ),
-    "node": Need(program("node", "nodejs"), "nodejs", "the tests of JavaScript"),
-    "npm": Need(program("npm"), "npm", "the tests of JavaScript"),
+    "node": Need(program("node", "nodejs"), "nodejs", "the page of the exporter html"),
+    "npm": Need(program("npm"), "npm", "the page of the exporter html"),
 }  # fmt: skip
 
 

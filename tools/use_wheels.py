@@ -22,6 +22,10 @@ a = Value(3.0, label="a"); b = (a * 2 + 1).relu(); b.backward()
 assert (b.data, a.grad) == (7.0, 2.0), (b, a)
 rustygrad.export(b, "b.dot")
 assert open("b.dot").read().startswith("digraph")
+from importlib.resources import files
+if (files("rustygrad_graphviz") / "viewer.html").is_file():  # else it was built without node
+    rustygrad.export(b, "b.html")
+    assert open("b.html").read().startswith("<!doctype html>")
 print(rustygrad.__version__, rustygrad.__file__)
 """
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rustygrad import errors, hookspecs, interfaces, ops
+from rustygrad.formulas import local_formulas
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -87,6 +88,8 @@ def _op_notes(op: ops.Op) -> Iterator[str]:
     notes = []
     if op.attribute:
         notes.append(f"The node holds one constant, `{op.attribute}`.")
+    if not op.mask:
+        notes.append(f"Its local derivatives are {_derivatives(op)}.")
     if op.kinks:
         notes.append(f"It has no derivative at {op.kinks}.")
     if op.last_first:
@@ -95,6 +98,14 @@ def _op_notes(op: ops.Op) -> Iterator[str]:
         notes.append("`Graph.expand()` writes it out in `+`, `*` and `/`.")
     if notes:
         yield " ".join(notes) + "\n"
+
+
+def _derivatives(op: ops.Op) -> str:
+    """By each operand; of operations that take any number, by each of three."""
+    count = 3 if op.arity is None else op.arity
+    names = [f"xs[{i}]" for i in range(3)] if op.arity is None else ["x", "y", "z"]
+    texts = local_formulas(op, count)
+    return ", ".join(f"`{t}` by `{x}`" for t, x in zip(texts, names, strict=False))
 
 
 def _domain(op: ops.Op) -> str:

@@ -22,15 +22,24 @@ def _picture(name: str) -> Exporter:
     return PictureExporter(name)
 
 
+def _html() -> Exporter:
+    from .page import HtmlExporter
+
+    return HtmlExporter()
+
+
 @hookimpl
 def rustygrad_register_exporters(register: RegisterExporter) -> None:
-    """Offer the exporters of ``.dot`` text and of pictures."""
+    """Offer the exporters of ``.dot`` text, of pictures and of pages."""
     register("dot", _dot)
     for name in ("svg", "png", "pdf"):
         register(name, partial(_picture, name))
+    register("html", _html)
 
 
 @hookimpl
 def rustygrad_plugin_info() -> PluginInfo:
     """Say what this plugin is."""
-    return PluginInfo(api=API_VERSION, summary="pictures of graphs, drawn by Graphviz")
+    return PluginInfo(
+        api=API_VERSION, summary="pictures of graphs, and pages that step through them"
+    )

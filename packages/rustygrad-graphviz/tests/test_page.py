@@ -1,0 +1,161 @@
+"""The exporter of ``.html`` files: what it writes, without a browser."""
+
+import json
+import re
+import time
+
+import pytest
+import rustygrad
+from hypothesis import example, given
+from hypothesis import strategies as st
+from rustygrad import Graph, Value
+from rustygrad.errors import ArgumentError, GraphError, PluginError
+from rustygrad_graphviz import page as module
+from rustygrad_graphviz.page import LARGEST, ROOTS, HtmlExporter, page
+
+TEMPLATE = '<!doctype html><script type="application/json">@GRAPH@</script>@GRAPH@'
+
+
+@pytest.fixture(autouse=True)
+def _stub(monkeypatch):
+    """The real page is built with npm; what stands around the graph does not matter here."""
+    monkeypatch.setattr(module, "template", lambda: TEMPLATE)
+
+
+def held(text):
+    """The graph in a page."""
+    return json.loads(re.fullmatch(r".*?json\">(.*)</script>@GRAPH@", text)[1])
+
+
+def described(*roots, **options):
+    return held(page(Graph.capture(*roots), **options))
+
+
+def test_export_writes_the_page(tmp_path):
+    path = rustygrad.export(Value(1.0, label="a") + 2.0, tmp_path / "g.html")
+    assert held(path.read_text(encoding="ascii"))["labels"] == {"0": "a"}
+
+
+def test_the_title_is_the_label_of_the_result_or_what_is_given():
+    loss = Value(2.0) * 3.0
+    loss.label = "loss"
+    assert described(loss)["title"] == "loss"
+    assert described(loss, title="My loss")["title"] == "My loss"
+
+
+def test_it_says_whether_backward_has_run():
+    loss = Value(2.0) * 3.0
+    assert described(loss)["ran"] is False
+    loss.backward()
+    assert described(loss)["ran"] is True
+
+
+def test_backward_is_played_with_the_gradient_that_it_was_called_with():
+    loss = Value(2.0) * 3.0
+    loss.backward(0.5)
+    (sweep,) = described(loss)["sweeps"]
+    assert (sweep["right"]["seed"], sweep["ran"]) == (0.5, True)
+
+
+def test_a_result_that_another_one_uses_is_played_from_1():
+    hidden = Value(2.0) * 3.0
+    loss = hidden * 5.0
+    loss.backward()
+    sweeps = described(loss, hidden)["sweeps"]
+    assert [(s["right"]["seed"], s["ran"]) for s in sweeps] == [(1.0, True), (1.0, False)]
+
+
+def test_backward_is_played_from_the_first_results():
+    x = Value(1.0)
+    assert len(described(*[x * i for i in range(ROOTS + 3)])["sweeps"]) == ROOTS
+
+
+def test_nan_and_inf_pass_as_text_and_bits():
+    loss = Value(2.0) * 3.0
+    loss.backward(float("inf"))
+    (sweep,) = described(loss)["sweeps"]
+    assert sweep["right"]["seed"] == "inf"
+
+
+def test_expand_writes_reductions_out():
+    loss = rustygrad.sum([Value(1.0), Value(2.0), Value(3.0)])
+    assert described(loss)["symbols"] == ["", "sum"]
+    assert described(loss, expand=True)["symbols"] == ["", "+"]
+
+
+def test_formulas_come_from_the_op_table():
+    assert described((Value(2.0) ** 2).tanh())["formulas"] == [
+        "", "x ** n", "tanh(x)", "2 * x", "1 - out * out",
+    ]  # fmt: skip
+
+
+def test_an_opaque_node_has_its_name_and_no_formula():
+    record = described(Value(3.0, (Value(1.0),), "mine"))
+    assert record["symbols"] == ["", "mine"]
+    assert record["formulas"] == [""]
+    assert "recursion" not in record["sweeps"][0]
+
+
+def test_an_empty_graph_has_a_page():
+    whole = Graph.capture(Value(1.0)).to_json()
+    empty = {key: value for key, value in whole.items() if key == "format"}
+    columns = {key: type(value)() for key, value in whole.items() if key != "format"}
+    assert held(page(Graph.from_json(empty | columns)))["outputs"] == []
+
+
+@given(st.text())
+@example("<script>alert(1)</script>")
+@example('"];</script><!--')
+@example("\u2028\u2029\x00\ud800")
+@example("@GRAPH@")
+def test_no_text_of_the_user_leaves_the_block_of_json(text):
+    value = Value(1.0, (Value(2.0, label=text),), text)
+    written = page(Graph.capture(value), title=text)
+    assert written.isascii()
+    assert written.count("<") == TEMPLATE.count("<")
+    record = held(written)
+    assert record["title"] == text
+    assert record["labels"] == ({"0": text} if text else {})
+    assert record["symbols"] == list(dict.fromkeys(["", text]))
+
+
+def test_a_title_is_text():
+    with pytest.raises(ArgumentError, match="title is text, not 3"):
+        described(Value(1.0), title=3)
+
+
+def test_an_unknown_option_is_refused():
+    with pytest.raises(TypeError, match="colour"):
+        described(Value(1.0), colour="red")
+
+
+def test_too_large_a_graph_is_refused_in_words_and_at_once(tmp_path):
+    x = Value(1.0)
+    for _ in range(LARGEST // 3 + 1):
+        x = x + x
+    graph = Graph.capture(x)
+    path = tmp_path / "g.html"
+    start = time.monotonic()
+    with pytest.raises(GraphError, match=r"a page holds 400,000 nodes and operands.*graph\.fold"):
+        rustygrad.export(graph, path)
+    assert time.monotonic() - start < 10
+    assert not path.exists()
+
+
+@pytest.fixture
+def without_page(monkeypatch):
+    monkeypatch.undo()
+
+    class Nothing:
+        def __truediv__(self, name):
+            return self
+
+        def read_text(self, encoding):
+            raise FileNotFoundError
+
+    monkeypatch.setattr(module, "files", lambda package: Nothing())
+
+
+def test_without_the_page_the_error_says_what_to_install(without_page):
+    with pytest.raises(PluginError, match=r"install node 18 or newer, then install rustygrad"):
+        HtmlExporter()

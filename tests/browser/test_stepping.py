@@ -1,0 +1,203 @@
+"""Stepping through a graph: what each step shows is what the engine computed."""
+
+import math
+import random
+import struct
+
+import pytest
+import rustygrad
+from graphs import expression, mlp, moons, neuron, shared
+from rustygrad import Graph, Value
+from rustygrad_graphviz.page import page
+from rustygrad_graphviz.playback import backward, local_derivatives
+
+
+def test_the_play_goes_forward_then_backward_node_by_node(read):
+    page = read(expression())
+    told = [page.story]
+    while not page.step.startswith("10 /"):
+        page.press("ArrowRight")
+        told.append(page.story)
+    assert told == [
+        "What is given",
+        "v2 is computed", "v5 is computed", "v6 is computed", "L is computed",
+        "L starts here", "L hands on", "v6 hands on", "v5 hands on", "v2 hands on",
+        "Backward is complete",
+    ]  # fmt: skip
+
+
+def test_steps_back_show_what_steps_forward_did(read):
+    page = read(expression())
+    seen = []
+    for _ in range(10):
+        seen.append((page.step, page.text("#story"), page.texts("#right .card .grad")))
+        page.press("ArrowRight")
+    for before in reversed(seen):
+        page.press("ArrowLeft")
+        assert (page.step, page.text("#story"), page.texts("#right .card .grad")) == before
+
+
+def test_data_appear_as_they_are_computed_and_gradients_as_they_are_handed_on(read):
+    page = read(shared())
+    assert page.texts("#right .card .data") == ["3.0", "", ""]
+    page.press("ArrowRight", "ArrowRight")
+    assert page.texts("#right .card .data") == ["3.0", "9.0", "18.0"]
+    assert page.texts("#right .card .grad") == ["", "", ""]
+    page.press("ArrowRight", "ArrowRight")
+    assert page.texts("#right .card .grad") == ["0.0", "2.0", "1.0"]
+    page.press("End")
+    assert page.texts("#right .card .grad") == ["12.0", "2.0", "1.0"]
+
+
+@pytest.mark.parametrize("make", [expression, shared, neuron, mlp])
+def test_each_hand_over_shows_the_local_derivative_the_incoming_gradient_and_the_sum(read, make):
+    value = make()
+    graph = Graph.capture(value)
+    record = backward(graph, graph.outputs[0], 1.0, ran=True)
+    local = local_derivatives(graph)
+    page = read(value)
+    shown = []
+    last = int(page.step.split(" / ")[1])
+    for _ in range(last):
+        page.press("ArrowRight")
+        if page.story.endswith("hands on"):
+            for block in page.page.locator(".handover").all():
+                shown.append(block.locator("output").all_text_contents())
+    expected = []
+    for edge, product, total in zip(record.edges, record.products, record.sums, strict=True):
+        owner = next(i for i in range(len(graph)) if graph.offsets[i + 1] > edge)
+        numbers = (local[edge], graph.grad[owner], product, total)
+        expected.append([repr(x) for x in numbers])
+    assert shown == expected
+
+
+@pytest.mark.parametrize("make", [expression, shared, neuron, mlp])
+def test_every_node_shows_the_engines_numbers_to_the_last_digit(read, make):
+    value = make()
+    page = read(value)
+    for node in Graph.capture(value):
+        assert page.facts(node.index) == {"data": repr(node.data), "grad": repr(node.grad)}
+
+
+def test_numbers_of_every_size_are_written_as_python_writes_them(read):
+    random.seed(7)
+    numbers = [struct.unpack("<d", random.randbytes(8))[0] for _ in range(600)]
+    numbers += [random.uniform(-1, 1) * 10.0**e for e in range(-25, 25) for _ in range(4)]
+    numbers += [0.0, -0.0, math.inf, -math.inf, math.nan, 5e-324, 1.7976931348623157e308]
+    numbers += [1e16, 1e15, 123456789012345680.0, 9999999999999998.0, 1e-4, 1e-5, 0.1, 1e22, 2**53]
+    page = read(rustygrad.sum([Value(x) for x in numbers]))
+    while page.count("#story .more"):
+        page.page.locator("#story .more").click()
+    assert page.texts("#story .leaves output") == [repr(float(x)) for x in numbers]
+
+
+def test_nan_and_inf_are_played_like_other_numbers(read):
+    x = Value(0.0, label="x")
+    y = x.log() * 0.0
+    y.backward()
+    page = read(y)
+    graph = Graph.capture(y)
+    for node in graph:
+        assert page.facts(node.index) == {"data": repr(node.data), "grad": repr(node.grad)}
+    page.press("End")
+    assert "nan" in page.text("#story .leaves")
+    assert page.texts("#right .card .is-odd") == ["nan", "-inf", "nan"]
+
+
+def test_formulas_stand_beside_the_numbers(read):
+    page = read(expression())
+    page.press(*["ArrowRight"] * 6)
+    formula = page.page.locator(".handover .local .formula").first
+    assert formula.text_content() == "∂L∂v6=2×v6"
+
+
+def test_play_goes_on_by_itself_until_it_is_paused(read):
+    page = read(shared())
+    page.page.locator("#speed").select_option("20×")
+    page.page.get_by_role("button", name="Play").click()
+    page.page.locator("#count", has_text="6 / 6").wait_for()
+    assert page.page.get_by_role("button", name="Play").count() == 1
+    page.page.locator("#speed").select_option("½×")
+    page.page.get_by_role("button", name="Play").click()
+    page.page.get_by_role("button", name="Pause").click()
+    assert page.step == "0 / 6"
+
+
+def test_leaves_that_added_up_over_two_backwards_show_both_numbers(read):
+    a = Value(3.0, label="a")
+    c = 2 * a * a
+    c.backward()
+    c.backward()
+    page = read(c)
+    index = Graph.capture(c).find("a").index
+    assert page.facts(index) == {"data": "3.0", "grad": "12.0", "captured": "24.0"}
+    page.press("End")
+    assert "Some captured gradients are others" in page.text("#story")
+
+
+def test_a_graph_before_backward_says_so_and_shows_what_it_would_give(read):
+    a = Value(3.0, label="a")
+    page = read(a * a)
+    assert "backward() has not run" in page.text("#notice")
+    assert page.facts(0)["grad"] == "6.0"
+
+
+def test_below_a_node_of_the_users_own_gradients_are_as_captured(read):
+    a = Value(2.0, label="a")
+    b = a * 3.0
+    c = rustygrad.custom(lambda x: x * x, lambda g, out, x: (2 * x * g,), name="square")(b)
+    c.backward()
+    page = read(c)
+    assert page.facts(0) == {"data": "2.0", "grad": "36.0"}
+    page.press(*["ArrowRight"] * 4)
+    assert "as captured: 12.0" in page.text("#story")
+    page.press("w")
+    assert "no other order can be played" in page.text("#toast")
+
+
+def test_below_a_node_of_the_users_own_gradients_are_unknown_before_backward(read):
+    a = Value(2.0, label="a")
+    c = rustygrad.custom(lambda x: x * x, lambda g, out, x: (2 * x * g,), name="square")(a * 3.0)
+    assert read(c).facts(0) == {"data": "2.0", "grad": "?"}
+
+
+def test_several_results_are_played_one_after_the_other(read):
+    a = Value(2.0, label="a")
+    p, q = a * 3.0, a * 5.0
+    p.label, q.label = "p", "q"
+    page = read(Graph.capture(p, q))
+    assert page.facts(0)["grad"] == "3.0"
+    page.page.locator("#root").select_option("q")
+    assert page.facts(0)["grad"] == "5.0"
+
+
+def test_a_single_leaf_is_a_graph_too(read):
+    page = read(Value(2.0, label="a"))
+    page.press("End")
+    assert page.facts(0) == {"data": "2.0", "grad": "1.0"}
+    page.press("w")
+    assert "Nothing is handed on" in page.text("#toast")
+
+
+def test_an_empty_graph_says_that_it_is_empty(read):
+    record = Graph.capture(Value(1.0)).to_json()
+    columns = {key: type(value)() for key, value in record.items() if key != "format"}
+    reader = read(page(Graph.from_json({"format": record["format"]} | columns)))
+    assert reader.text("#title") == "An empty graph"
+    reader.press("ArrowRight", "w", "/")
+
+
+def test_a_title_can_be_given(read):
+    assert "My graph" in read(shared(), export={"title": "My graph"}).text("#title")
+
+
+def test_ten_thousand_nodes_are_folded_and_played(read):
+    loss = moons()
+    graph = Graph.capture(loss)
+    page = read(loss)
+    assert page.cards() < 40
+    page.press("End")
+    assert page.texts("#right .card.output .data")[-1] == f"{loss.data:.4f}"
+    for node in random.Random(1).sample(list(graph), 12):
+        assert page.facts(node.index) == {"data": repr(node.data), "grad": repr(node.grad)}
+    assert page.cards() <= 160

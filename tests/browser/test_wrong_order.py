@@ -1,0 +1,88 @@
+"""The wrong orders beside the right one, with the numbers that the documentation derives."""
+
+import pytest
+from graphs import early, expression, shared
+from rustygrad import Value
+
+
+def gradients(page, side):
+    """The table's numbers of one side, by the node's name."""
+    names = page.texts(".verdict tr .node")
+    return dict(zip(names, page.texts(f".verdict [data-{side}]"), strict=True))
+
+
+def test_plain_recursion_gives_18_where_the_right_order_gives_12(read):
+    page = read(shared())
+    page.press("w", "End")
+    assert gradients(page, "right") == {"a": "12.0", "b": "2.0", "c": "1.0"}
+    assert gradients(page, "wrong") == {"a": "18.0", "b": "2.0", "c": "1.0"}
+    assert page.texts("#wrong .card.is-wrong .name") == ["a"]
+    assert page.count("#right .card.is-wrong") == 0
+
+
+def test_it_shows_the_hand_over_that_spoils_the_sum(read):
+    page = read(shared())
+    page.press("w")
+    spoilt = []
+    for _ in range(6):
+        page.press("ArrowRight")
+        spoilt.append("Again" in page.text("#wrong-caption"))
+    assert spoilt == [False, False, False, False, True, True]
+    assert "b hands on all of its 2.0, though it has handed 1.0 on before" in page.text(
+        "#wrong-caption"
+    )
+
+
+def test_visiting_each_node_once_gives_8_where_the_right_order_gives_16(read):
+    page = read(early())
+    page.press("w")
+    page.page.get_by_role("button", name="Each node once").click()
+    page.press("End")
+    assert gradients(page, "right")["a"] == "16.0"
+    assert gradients(page, "wrong")["a"] == "8.0"
+    assert "a" in page.texts("#wrong .card.is-wrong .name")
+
+
+def test_handing_on_too_early_is_named(read):
+    page = read(early())
+    page.press("w")
+    page.page.get_by_role("button", name="Each node once").click()
+    page.press("ArrowRight", "ArrowRight", "ArrowRight")
+    assert "Too early: b has 1.0" in page.text("#wrong-caption")
+    assert "becomes 3.0" in page.text("#wrong-caption")
+
+
+def test_both_sides_show_the_same_graph(read):
+    page = read(shared())
+    page.press("w")
+    assert page.texts("#right .card .name") == page.texts("#wrong .card .name")
+
+
+def test_where_nothing_is_shared_nothing_comes_out_wrong(read):
+    page = read(expression())
+    page.press("w", "End")
+    assert "Nothing comes out wrong here" in page.text("#story")
+    assert page.count(".is-wrong") == 0
+
+
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [(16, "131,071 visits for 17 nodes"), (2000, "more visits than a float can count")],
+)
+def test_it_says_what_the_recursion_costs(read, times, said):
+    x = Value(1.0, label="a")
+    for _ in range(times):
+        x = x + x
+    page = read(x)
+    page.press("w")
+    assert said in page.text("#story")
+    assert "The first 2,000 shares are played" in page.text("#story")
+
+
+def test_the_way_back_to_stepping_keeps_its_place(read):
+    page = read(shared())
+    page.press("ArrowRight", "ArrowRight")
+    before = page.step
+    page.press("w", "End", "w")
+    assert page.step == before
+    assert page.count("#wrong:visible") == 0
