@@ -190,6 +190,15 @@ def assertions(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHON)
+def notebooks(session: nox.Session) -> None:
+    """Run a notebook on each backend and check what it shows."""
+    _need(session, "Graphviz")
+    jupyter = ["nbconvert>=7.16", "ipykernel>=6.29"]
+    _install(session, *TEST_TOOLS, *jupyter, native=COMPILER)
+    session.run("pytest", "tests/test_notebooks.py", *session.posargs)
+
+
+@nox.session(python=PYTHON)
 def sanitizers(session: nox.Session) -> None:
     """Run the C engine's tests and the shared suite under the address and UB sanitizers."""
     libraries = []
@@ -263,7 +272,7 @@ def build(session: nox.Session) -> None:
     shutil.rmtree(target, ignore_errors=True)
     for package in PACKAGES:
         kinds = []
-        if package in NATIVE and COMPILER is None:
+        if package in NATIVE and not COMPILER:
             session.warn(f"no C compiler here: {package.name} is not built")
             continue
         if package in NATIVE and not _is_clone():

@@ -1,14 +1,15 @@
-"""Three graphs as DOT text, for Graphviz to draw.
+"""Three graphs as pictures, drawn by Graphviz.
 
-``python graphviz.py value``, ``neuron`` or ``mlp`` prints one. Pipe it on:
-``python graphviz.py mlp | dot -Tsvg > mlp.svg``.
+``python graphviz.py mlp mlp.svg`` writes one of ``value``, ``neuron`` and ``mlp``
+to a file; its suffix says what kind: dot, svg, png or pdf. Without a file the text
+for Graphviz is printed.
 """
 
 import io
 import random
 import sys
 
-from rustygrad import MLP, Graph, Module, Neuron, Value, get_exporter
+from rustygrad import MLP, Graph, Module, Neuron, Value, export, get_exporter
 
 
 def value() -> Value:
@@ -36,13 +37,16 @@ def labelled(model: Module) -> Module:
 
 
 pictures = {"value": value, "neuron": neuron, "mlp": mlp}
-if len(sys.argv) != 2 or sys.argv[1] not in pictures:
-    sys.exit(f"usage: python graphviz.py {'|'.join(pictures)}")
+if len(sys.argv) not in (2, 3) or sys.argv[1] not in pictures:
+    sys.exit(f"usage: python graphviz.py {'|'.join(pictures)} [FILE]")
 
 random.seed(1337)
 result = pictures[sys.argv[1]]()
 result.label = "result"
 result.backward()
-text = io.BytesIO()
-get_exporter("dot").export(Graph.capture(result), text)
-print(text.getvalue().decode(), end="")
+if len(sys.argv) == 3:
+    print(export(result, sys.argv[2]))
+else:
+    text = io.BytesIO()
+    get_exporter("dot").export(Graph.capture(result), text)
+    print(text.getvalue().decode(), end="")

@@ -2,9 +2,11 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -106,7 +108,22 @@ def test_graphviz_value_has_the_gradients_of_the_chain_rule(tmp_path):
     assert "{ result | data 441.0000 | grad 1.0000 }" in text
 
 
-@pytest.mark.parametrize("arguments", [[], ["tree"], ["value", "mlp"]])
+def texts(svg):
+    root = ElementTree.fromstring(svg)
+    return [t.text for t in root.iter("{http://www.w3.org/2000/svg}text")]
+
+
+@pytest.mark.skipif(not shutil.which("dot"), reason="Graphviz is not installed")
+@pytest.mark.parametrize("picture", ["value", "neuron", "mlp"])
+def test_the_documentation_shows_what_graphviz_draws(tmp_path, picture):
+    assert run("graphviz.py", picture, "out.svg", cwd=tmp_path) == "out.svg\n"
+    drawn = (tmp_path / "out.svg").read_text(encoding="utf-8")
+    shown = EXAMPLES.parent / "docs" / "_static" / f"{picture}.svg"
+    # places differ from one version of Graphviz to the next
+    assert sorted(texts(drawn)) == sorted(texts(shown.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("arguments", [[], ["tree"], ["value", "a.dot", "b.dot"]])
 def test_graphviz_asked_for_no_known_picture_says_how_to_call_it(tmp_path, arguments):
     message = run("graphviz.py", *arguments, cwd=tmp_path, status=1)
-    assert message == "usage: python graphviz.py value|neuron|mlp\n"
+    assert message == "usage: python graphviz.py value|neuron|mlp [FILE]\n"

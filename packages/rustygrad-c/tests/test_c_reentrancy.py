@@ -184,7 +184,7 @@ def test_a_name_may_drop_the_roots_of_a_capture():
             return "f"
 
     roots = [engine.opaque(Pull(), [Value(1.0)], 1.0) * 2.0]
-    columns, _, names, outputs, nodes = engine.columns(roots, True)
+    columns, _, names, _, outputs, nodes = engine.columns(roots, True)
     assert (len(columns[0]), names, outputs, len(nodes)) == (4, {1: "f"}, (3,), 4)
 
 

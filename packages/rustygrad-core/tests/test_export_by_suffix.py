@@ -1,6 +1,7 @@
 import pytest
 import rustygrad
 from rustygrad import Graph, export
+from rustygrad.building import Builder
 from rustygrad.errors import ArgumentError, GraphError, UnknownNameError
 from rustygrad.plugins import Offer
 from rustygrad.reference import Value
@@ -53,11 +54,12 @@ def test_a_path_without_a_suffix_is_refused():
 
 
 @pytest.mark.usefixtures("_text")
-def test_an_unknown_suffix_is_refused():
+def test_an_unknown_suffix_is_answered_with_what_is_near_and_what_can_be_installed():
     with pytest.raises(UnknownNameError) as caught:
-        export(Value(1.0), "g.tex")
+        export(Value(1.0), "folder/g.tex")
     assert str(caught.value) == (
-        "get_exporter('tex'): no such exporter. Installed: 'txt'. Did you mean 'txt'?"
+        "export(..., 'g.tex'): no such exporter. Installed: 'c', 'py', 'txt'. Did you mean 'txt'? "
+        "For 'dot', 'html', 'pdf', 'png', 'svg': pip install rustygrad-graphviz"
     )
 
 
@@ -89,3 +91,47 @@ def test_names_for_a_graph_are_refused(tmp_path):
         "a Graph has its names: give them to Graph.capture(..., names=...)"
     )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_suffix_of_a_package_that_is_not_installed_is_answered_with_its_name(nothing_selected):
+    with pytest.raises(UnknownNameError) as caught:
+        export(Value(1.0), "g.SVG")
+    assert str(caught.value) == (
+        "export(..., 'g.SVG'): no such exporter. Installed: 'c', 'py'. "
+        "Install it with: pip install rustygrad-graphviz"
+    )
+
+
+@pytest.mark.usefixtures("_text")
+def test_a_graph_without_nodes_is_refused(tmp_path):
+    with pytest.raises(GraphError) as caught:
+        export(Builder().build([]), tmp_path / "g.txt")
+    assert str(caught.value) == "the graph has no nodes: there is nothing to export"
+    assert list(tmp_path.iterdir()) == []
+
+
+class Never:
+    name = "txt"
+
+    def export(self, graph, stream):
+        raise AssertionError("it was asked for nothing")
+
+
+@pytest.mark.parametrize("place", ["missing/g.txt", "file/g.txt", "folder.txt"])
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_drawn(
+    nothing_selected, tmp_path, place
+):
+    plugin = nothing_selected.plugins[0]
+    nothing_selected.offers.append(Offer("exporter", "txt", plugin, Never, None))
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder.txt").mkdir()
+    with pytest.raises(OSError) as caught:
+        export(Value(1.0), tmp_path / place)
+    assert caught.value.filename == str(tmp_path / place)
+
+
+def test_a_value_whose_backend_is_no_longer_offered_is_exported(nothing_selected, tmp_path):
+    value = Value(1.0) + 2
+    plugin = nothing_selected.plugins[0]
+    nothing_selected.offers[:] = [Offer("exporter", "txt", plugin, TextExporter, None)]
+    assert export(value, tmp_path / "g.txt").read_text() == "3"

@@ -4,7 +4,14 @@ import stat
 import sys
 
 import pytest
-from rustygrad.files import floats_from_json, floats_to_json, read_text, write_bytes, write_text
+from rustygrad.files import (
+    check_writable,
+    floats_from_json,
+    floats_to_json,
+    read_text,
+    write_bytes,
+    write_text,
+)
 
 
 def test_floats_survive_json_with_their_bits():
@@ -155,3 +162,26 @@ def test_the_umask_of_other_threads_is_left_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "umask", None)
     write_bytes(tmp_path / "a", b"1")
     assert (tmp_path / "a").read_bytes() == b"1"
+
+
+def test_a_place_for_a_file_is_checked_without_touching_it(tmp_path):
+    check_writable(tmp_path / "new")
+    (tmp_path / "old").write_bytes(b"1")
+    check_writable(str(tmp_path / "old"))
+    check_writable(os.devnull)
+    assert os.listdir(tmp_path) == ["old"]
+    assert (tmp_path / "old").read_bytes() == b"1"
+
+
+@pytest.mark.parametrize("place", ["missing/a", ""])
+def test_a_place_where_no_file_can_be_is_known_beforehand(tmp_path, place):
+    with pytest.raises(OSError) as caught:
+        check_writable(tmp_path / place)
+    assert caught.value.filename == str(tmp_path / place)
+
+
+def test_a_folder_that_may_not_be_written_to_is_known_beforehand(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: path != os.path.realpath(tmp_path))
+    with pytest.raises(PermissionError) as caught:
+        check_writable(tmp_path / "a")
+    assert caught.value.filename == str(tmp_path / "a")

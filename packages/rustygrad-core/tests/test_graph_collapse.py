@@ -238,3 +238,19 @@ def test_a_slice_of_a_collapsed_graph_keeps_the_counts():
     assert part[0].title == "model.layers.0.neurons.*.b × 3"
     relu = next(n for n in graph if n.symbol == "ReLU × 3 × 5")
     assert graph.slice(relu, depth=1)[0].title == "… dot × 3 × 5"
+
+
+def test_what_is_drawn_once_has_its_line_where_all_of_it_has_the_same():
+    a, b = Value(2.0), Value(3.0)
+    with rustygrad.anomaly(raises=False):
+        total = (
+            a.exp()
+            + b.exp()
+            + (a * b)
+        )  # fmt: skip
+        one_line = sum([x.tanh() for x in (a, b)], total)
+    graph = Graph.capture(one_line)
+    lines = {n.symbol: n.source for n in graph.collapse() if not n.role}
+    (tanh,) = {n.source for n in graph if n.symbol == "tanh"}
+    assert lines["exp × 2"] == ""
+    assert lines["tanh × 2"] == tanh

@@ -356,6 +356,7 @@ def test_a_captured_graph_verifies_and_is_returned():
         ({"outputs": (6,)}, "output %6 is not one of the 6 nodes"),
         ({"labels": {-1: "x"}}, "labelled node %-1 is not one of the 6 nodes"),
         ({"names": {7: "x"}}, "named node %7 is not one of the 6 nodes"),
+        ({"sources": {7: "x.py:1"}}, "node with a source %7 is not one of the 6 nodes"),
     ],
 )
 def test_verify_names_the_first_node_that_makes_no_sense(changes, text):

@@ -42,8 +42,22 @@ def test_json_holds_names_and_paths_and_no_numbers_of_one_process():
         "labels": {"2": "x"},
         "names": {"0": "neurons.0.b", "1": "neurons.0.w.0"},
         "repeats": {},
+        "sources": {},
         "outputs": [3],
     }
+
+
+def test_a_graph_that_was_saved_without_sources_has_none(graph):
+    record = graph.to_json()
+    del record["sources"]
+    assert Graph.from_json(record) == graph
+
+
+def test_sources_survive_json():
+    with rustygrad.anomaly(raises=False):
+        graph = Graph.capture(Value(1.0) + 2.0)
+    assert graph.sources
+    assert Graph.from_json(json.loads(json.dumps(graph.to_json()))) == graph
 
 
 MISSING = object()
@@ -65,6 +79,8 @@ MISSING = object()
             {"1": [0]},
             "its 'repeats' have [0] for '1', not a list of counts for an index",
         ),
+        ("sources", [], "its 'sources' is a list"),
+        ("sources", {"2": 3}, "its 'sources' have 3 for '2', not text for an index"),
         ("names", {"one": "x"}, "its 'names' have 'x' for 'one', not text for an index"),
         ("op", "leaf", "its 'op' is 'leaf'"),
         ("op", ["leaf", "leaf", "magic"], "node %2: there is no operation 'magic'"),

@@ -1,13 +1,15 @@
 """Graphs cut down and drawn together: `slice` and `fold`."""
 
+import pickle
 import random
 
 import pytest
 import rustygrad
-from rustygrad import MLP, Graph, Value
+from rustygrad import MLP, Graph
 from rustygrad.building import Builder
 from rustygrad.errors import GraphError
 from rustygrad.modes import scope_id
+from rustygrad.reference import Value
 
 
 def network():
@@ -186,6 +188,73 @@ def test_a_slice_of_a_fold_names_the_module_that_was_cut_off():
     folded = network().fold()
     last = folded.slice(folded.find("loss"), depth=2)
     assert [n.title for n in last if n.is_cut] == ["… layers.2.neurons.0"]
+
+
+# --- sources ---
+
+
+def source_lines(graph):
+    return [node.source.rpartition(":")[2] for node in graph]
+
+
+def traced():
+    """A neuron on line 2 of a program, and what is made of it on line 4."""
+    source = (
+        "with rustygrad.anomaly(raises=False):\n    y = neuron([x])\nz = y * 2\n"
+        "with rustygrad.anomaly(raises=False): z = z + 1\n"
+    )
+    neuron = rustygrad.Layer(1, 1, nonlin=False, backend="python").neurons[0]
+    names = {"neuron": neuron, "x": Value(1.0), "rustygrad": rustygrad, "__name__": "__main__"}
+    exec(compile(source, "train.py", "exec"), names)
+    return Graph.capture(names["z"])
+
+
+def test_nodes_have_the_line_that_made_them_inside_anomaly():
+    graph = traced()
+    assert source_lines(graph) == ["", "", "", "2", "", "", "", "4"]
+    assert dict(graph.sources) == {3: "train.py:2", 7: "train.py:4"}
+    assert repr(graph[7]) == "<%7 = add(%5, %6)  data=3.0 grad=0.0  # train.py:4>".replace(
+        "data=3.0", f"data={graph[7].data!r}"
+    )
+
+
+def test_sources_are_part_of_what_makes_graphs_equal():
+    graph = traced()
+    record = graph.to_json()
+    record["sources"] = {}
+    assert Graph.from_json(record) != graph
+
+
+def test_a_slice_a_derivative_and_a_pickle_keep_sources():
+    graph = traced()
+    assert graph.slice(*graph.outputs) == graph
+    assert pickle.loads(pickle.dumps(graph)) == graph
+    assert dict(graph.differentiate([2]).sources) == dict(graph.sources)
+
+
+def test_what_an_expanded_node_is_written_out_in_has_its_line():
+    expanded = traced().expand()
+    made = [(n.op.name, n.source) for n in expanded if n.op is not rustygrad.ops.LEAF]
+    assert made == [
+        ("mul", "train.py:2"),
+        ("add", "train.py:2"),
+        ("mul", ""),
+        ("add", "train.py:4"),
+    ]
+
+
+def test_what_is_cut_off_keeps_its_line():
+    graph = traced()
+    cut = graph.slice(graph.outputs[0], depth=0)
+    assert dict(cut.sources) == {0: "train.py:4"}
+
+
+def test_a_folded_node_has_the_line_of_its_result():
+    neuron = rustygrad.Layer(1, 1, backend="python")
+    with rustygrad.anomaly(raises=False):
+        graph = Graph.capture(neuron([Value(1.0)]))
+    folded = graph.fold()
+    assert folded[folded.outputs[0]].source == graph[graph.outputs[0]].source
 
 
 # --- fold ---

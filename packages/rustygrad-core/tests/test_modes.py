@@ -69,7 +69,8 @@ def test_anomaly_names_the_operation_its_operands_and_the_line():
     where = line(-1)
     assert str(caught.value) == (
         f"log(0.0) gave -inf at {where}. "
-        "Its operands are finite: keep them inside the domain of 'log'."
+        "Its operands are finite: keep them inside the domain of 'log'. To see what led there, "
+        "run it inside anomaly(raises=False), and print rustygrad.explain(value)."
     )
 
 
@@ -108,7 +109,8 @@ def test_anomaly_names_the_operation_whose_gradient_is_not_finite_and_where_it_w
     assert str(caught.value) == (
         f"backward through sqrt(0.0), made at {where}, "
         "gave operand 0 the gradient inf, of an incoming gradient of 1.0. "
-        "Its operands are finite: keep them where 'sqrt' has a derivative."
+        "Its operands are finite: keep them where 'sqrt' has a derivative. To see what led there, "
+        "run it inside anomaly(raises=False), and print rustygrad.explain(operand, of=root)."
     )
 
 
@@ -156,6 +158,41 @@ def test_anomaly_names_a_custom_operation():
         bad(Value(1.0))
 
 
+def test_anomaly_that_does_not_raise_records_lines_alone():
+    with rustygrad.anomaly(raises=False):
+        where = line(+1)
+        y = Value(0.0).log()
+        y.backward()
+    assert (y.data, y._source) == (-math.inf, where)
+
+
+def test_an_anomaly_inside_another_one_decides_for_itself():
+    with rustygrad.anomaly(), rustygrad.anomaly(raises=False):
+        Value(0.0).log()
+    with rustygrad.anomaly(raises=False), rustygrad.anomaly(), pytest.raises(AnomalyError):
+        Value(0.0).log()
+
+
+def test_lines_are_recorded_inside_no_grad_and_modules_too():
+    model = rustygrad.Layer(1, 1, backend="python")
+    with rustygrad.anomaly(raises=False), rustygrad.no_grad():
+        where = line(+1)
+        y = model([1.0])
+    assert y._source == where
+
+
+def test_a_node_built_by_hand_remembers_its_line_and_a_leaf_does_not():
+    with rustygrad.anomaly():
+        where = line(+1)
+        node = Value(0.0, (Value(1.0),), "mine")
+    assert node._source == where
+    assert node._prev[0]._source == ""
+
+
+def test_no_line_is_recorded_outside_anomaly():
+    assert vars(Value(1.0) * 2.0) == {}
+
+
 def test_the_line_skips_the_packages_it_is_told_to():
     source = "from rustygrad.modes import user_line\ndef ask(): return user_line('engine')\n"
     engine = {"__name__": "engine.parts"}
@@ -186,12 +223,14 @@ def test_where_all_frames_are_the_librarys_the_outermost_is_named():
 def test_a_mode_is_always_the_same_object():
     assert modes.mode(3, False, True) is modes.mode(3, False, True)
     assert modes.mode(0, True, False) is modes.PLAIN
+    assert modes.mode(0, True, True) is modes.mode(0, True, True, True)
 
 
-def test_only_anomaly_and_no_grad_are_special():
+def test_only_anomaly_recording_and_no_grad_are_special():
     assert not modes.mode(5, True, False).special
     assert modes.mode(0, False, False).special
     assert modes.mode(0, True, True).special
+    assert modes.mode(0, True, False, recording=True).special
 
 
 def test_a_thread_starts_in_the_plain_mode():

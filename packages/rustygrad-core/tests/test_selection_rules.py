@@ -224,7 +224,7 @@ def test_a_known_name_that_is_not_installed_comes_with_the_command_that_installs
     with pytest.raises(UnknownNameError) as caught:
         rustygrad.get_exporter("dot")
     assert str(caught.value) == (
-        "get_exporter('dot'): no such exporter. Installed: none. "
+        "get_exporter('dot'): no such exporter. Installed: 'c', 'py'. "
         "Install it with: pip install rustygrad-graphviz"
     )
 
@@ -463,7 +463,9 @@ def test_backends_of_another_kind(offered, nothing_selected):
     assert lines("compiler") == [("compiler", "llvm", "some-dist", "installed", "")]
     rustygrad.get_compiler()
     assert lines("compiler") == [("compiler", "llvm", "some-dist", "loaded", "")]
-    assert lines("exporter") == []
+    assert lines("exporter") == [
+        ("exporter", name, "rustygrad-core", "installed", "") for name in ("py", "c")
+    ]
 
 
 def test_a_plugin_that_could_not_be_asked_has_no_summary(nothing_selected):

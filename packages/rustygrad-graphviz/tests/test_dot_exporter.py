@@ -1,21 +1,16 @@
-"""The exporter of ``.dot`` files: what a picture says, and that nothing breaks its syntax."""
+"""The DOT text of a graph: what a picture says."""
 
 import io
+import math
 import re
-import shutil
-import subprocess
-from xml.etree import ElementTree
 
 import pytest
 import rustygrad
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 from rustygrad import Graph, Neuron, Value
-from rustygrad.errors import ArgumentError, RustygradError, UnknownNameError
-from rustygrad_graphviz.dot import COLOURS, DIRECTIONS, DotExporter, dot
-
-needs_graphviz = pytest.mark.skipif(not shutil.which("dot"), reason="Graphviz is not installed")
-BANNER = "backward() has not run"
+from rustygrad.errors import ArgumentError
+from rustygrad_graphviz.dot import BANNER, DotExporter, dot
+from rustygrad_graphviz.options import DIRECTIONS
+from rustygrad_graphviz.palette import COLOURS, TROUBLE, fill
 
 
 def drawn(*roots, backward=True, **options):
@@ -45,9 +40,22 @@ def test_the_operation_is_a_node_of_its_own_between_operands_and_result():
     assert edges == ["n2op -> n2;", "n0 -> n2op;", "n1 -> n2op;"]
 
 
+def test_an_operation_is_written_out_on_request():
+    total = rustygrad.sum([Value(1.0), Value(2.0), Value(3.0)])
+    assert drawn(total).count("shape=ellipse") == 1
+    assert drawn(total, expand=True).count("shape=ellipse") == 2
+
+
 def test_an_operand_used_twice_has_two_edges():
     a = Value(3.0)
     assert drawn(a * a).count("n0 -> n1op;") == 2
+
+
+def test_an_operand_used_very_often_has_one_edge_that_says_how_often():
+    a = Value(3.0)
+    text = drawn(rustygrad.sum([a] * 1234))
+    assert text.count("n0 -> n1op") == 1
+    assert 'n0 -> n1op [label="1,234 times"];' in text
 
 
 def test_operands_are_numbered_where_their_order_matters():
@@ -58,26 +66,98 @@ def test_operands_are_numbered_where_their_order_matters():
     assert "headlabel" not in drawn(a + b)
 
 
-def test_colours_tell_inputs_parameters_constants_and_outputs_apart():
+@pytest.fixture
+def each_kind():
     neuron = Neuron(1)
-    result = neuron([Value(2.0)]) * 3.0
-    graph = Graph.capture(result)
-    text = drawn(result)
-    expected = {node.index: COLOURS[node.role] for node in graph}
-    expected[graph.outputs[0]] = COLOURS["output"]
-    for index, colour in expected.items():
-        assert f'fillcolor="{colour}"' in line_of(text, f"n{index}")
-    assert set(expected.values()) == set(COLOURS.values())
+    return neuron([Value(2.0)]) * 3.0
+
+
+def kinds(graph):
+    return {n.index: n.role or ("output" if n.index in graph.outputs else "") for n in graph}
+
+
+def test_colours_tell_inputs_parameters_constants_and_outputs_apart(each_kind):
+    graph = Graph.capture(each_kind)
+    text = drawn(each_kind, backward=False)
+    for index, kind in kinds(graph).items():
+        assert f'fillcolor="{COLOURS[kind][0]}"' in line_of(text, f"n{index}")
+    assert set(kinds(graph).values()) == set(COLOURS)
+
+
+def test_borders_tell_them_apart_where_colours_do_not(each_kind):
+    text = drawn(each_kind)
+    borders = {
+        kind: line_of(text, f"n{index}").partition(", fillcolor")[0].partition("[")[2]
+        for index, kind in kinds(Graph.capture(each_kind)).items()
+        if kind
+    }
+    assert len(set(borders.values())) == len(borders) == 4
 
 
 def test_a_leaf_that_was_captured_keeps_its_own_colour():
-    assert COLOURS["input"] in line_of(drawn(Value(1.0)), "n0")
+    assert COLOURS["input"][0] in line_of(drawn(Value(1.0), backward=False), "n0")
+
+
+def test_a_larger_gradient_is_darker():
+    a, b = Value(1.0), Value(1.0)
+    text = drawn(a * 2.0 + b * 200.0)
+    assert COLOURS["input"][1] in line_of(text, "n3")  # b, with the largest gradient
+    shades = [
+        sum(bytes.fromhex(fill("input", g, 200.0)[1:])) for g in (0.0, 0.001, 2.0, 20.0, 200.0)
+    ]
+    assert shades == sorted(set(shades), reverse=True)
+    assert fill("input", 2.0, 200.0) in line_of(text, "n0")
+
+
+def luminance(colour):
+    """Relative luminance as the Web Content Accessibility Guidelines define it."""
+    channels = [c / 255 for c in bytes.fromhex(colour[1:])]
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize("colour", [c for pair in COLOURS.values() for c in pair])
+def test_black_text_is_legible_on_every_colour(colour):
+    assert (luminance(colour) + 0.05) / 0.05 >= 7.0  # the guidelines' level AAA
+
+
+@pytest.mark.parametrize("gradient", [math.inf, -math.inf, math.nan, 5e-324, 1e308])
+def test_a_gradient_of_any_size_has_a_colour(gradient):
+    for largest in (0.0, 5e-324, 1.0, 1e308):
+        assert re.fullmatch("#[0-9a-f]{6}", fill("output", gradient, largest))
+
+
+def test_what_is_not_finite_stands_out():
+    text = drawn(Value(0.0, label="x").log() + 1)
+    assert f'color="{TROUBLE}"' in line_of(text, "n0")  # its gradient is infinite
+    assert "grad inf" in line_of(text, "n0")
+    assert "data -inf" in line_of(text, "n1")
+    assert TROUBLE not in line_of(text, "n2")
+
+
+def test_the_legend_names_the_kinds_that_are_there():
+    a = Value(1.0)
+    (legend,) = [line for line in drawn(a * a).splitlines() if "darker" in line]
+    assert "input" in legend
+    assert "output" in legend
+    assert "parameter" not in legend
+    assert "constant" not in legend
+
+
+def test_there_is_no_heading_where_nothing_is_to_be_said():
+    assert "labelloc" in drawn(Value(1.0))
+    assert "labelloc" not in drawn(Value(1.0), legend=False)
+
+
+def test_a_long_label_is_cut():
+    text = drawn(Value(1.0, label="x" * 1000))
+    assert "{ " + "x" * 59 + "… | data" in text
 
 
 def test_a_hand_built_node_is_joined_to_its_operands_by_a_dashed_operation():
     a, b = Value(1.0), Value(2.0)
     text = drawn(Value(3.0, (a, b)))
-    assert "style=dashed" in line_of(text, "n2op")
+    assert "dashed" in line_of(text, "n2op")
     assert 'label="?"' in line_of(text, "n2op")
     assert "n0 -> n2op" in text
     assert "n1 -> n2op" in text
@@ -92,6 +172,10 @@ def test_a_banner_says_that_backward_has_not_run():
     a = Value(2.0)
     assert BANNER in drawn(a * a, backward=False)
     assert BANNER not in drawn(a * a)
+
+
+def test_no_such_banner_where_all_gradients_are_nan():
+    assert BANNER not in drawn(Value(math.nan) * math.nan)
 
 
 def test_results_lie_to_the_right_by_default():
@@ -127,6 +211,14 @@ def test_numbers_are_short_and_never_all_zeros(number, digits, shown):
         ({"digits": -1}, "digits is a whole number from 0 to 17, not -1"),
         ({"digits": 18}, "digits is a whole number from 0 to 17, not 18"),
         ({"digits": 2.5}, "digits is a whole number from 0 to 17, not 2.5"),
+        ({"expand": 1}, "expand is True or False, not 1"),
+        ({"legend": None}, "legend is True or False, not None"),
+        ({"fold": 0}, "fold is None, True, False or a whole number from 1 up, not 0"),
+        ({"fold": "a"}, "fold is None, True, False or a whole number from 1 up, not 'a'"),
+        ({"page": 0}, "page is a whole number from 1 up, not 0"),
+        ({"timeout": 0}, "timeout is a number of seconds above 0, not 0"),
+        ({"timeout": math.inf}, "timeout is a number of seconds above 0, not inf"),
+        ({"timeout": "1"}, "timeout is a number of seconds above 0, not '1'"),
     ],
 )
 def test_an_option_that_makes_no_sense_is_an_error(options, message):
@@ -137,87 +229,3 @@ def test_an_option_that_makes_no_sense_is_an_error(options, message):
 def test_an_option_that_does_not_exist_is_a_type_error():
     with pytest.raises(TypeError, match="colour"):
         DotExporter().export(Graph.capture(Value(1.0)), io.BytesIO(), colour="red")
-
-
-# --- export() ---
-
-
-def test_export_picks_the_exporter_by_suffix(tmp_path):
-    path = rustygrad.export(Value(2.0, label="ä") * 3.0, tmp_path / "g.DOT", rankdir="TB")
-    assert path == tmp_path / "g.DOT"
-    text = path.read_text(encoding="utf-8")
-    assert text.startswith("digraph rustygrad {\n  rankdir=TB;")
-    assert "{ ä | data" in text
-
-
-def test_export_takes_a_graph_too(tmp_path):
-    graph = Graph.capture(Value(2.0) * 3.0)
-    path = rustygrad.export(graph, str(tmp_path / "g.dot"))
-    assert path.read_text(encoding="utf-8") == dot(graph)
-
-
-def test_export_to_an_unknown_suffix_says_which_are_known(tmp_path):
-    with pytest.raises(UnknownNameError) as caught:
-        rustygrad.export(Value(1.0), tmp_path / "g.dop")
-    assert str(caught.value) == (
-        "get_exporter('dop'): no such exporter. Installed: 'dot'. Did you mean 'dot'?"
-    )
-    assert not list(tmp_path.iterdir())
-
-
-def test_export_without_a_suffix_is_an_error(tmp_path):
-    with pytest.raises(ArgumentError, match="has no suffix"):
-        rustygrad.export(Value(1.0), tmp_path / "g")
-
-
-def test_a_failed_export_leaves_the_old_file(tmp_path):
-    path = tmp_path / "g.dot"
-    path.write_text("old", encoding="utf-8")
-    with pytest.raises(RustygradError):
-        rustygrad.export(Value(1.0), path, rankdir="up")
-    assert [p.read_text(encoding="utf-8") for p in tmp_path.iterdir()] == ["old"]
-
-
-def test_the_plugin_is_known_by_its_distribution():
-    (status,) = [s for s in rustygrad.backends("exporter") if s.name == "dot"]
-    assert status.distribution == "rustygrad-graphviz"
-    assert status.status in ("installed", "loaded")
-
-
-# --- Graphviz reads back what was written ---
-
-nasty = st.text(st.sampled_from('{}|<>"\\&; \n\t\x00\u200b#[]nlrNa&lt;ä漢🦀') | st.characters())
-
-
-def shown(text):
-    """What a reader sees: control characters by their escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def seen_in_svg(text):
-    svg = subprocess.run(
-        ["dot", "-Tsvg"], input=text.encode("utf-8"), capture_output=True, check=True, timeout=60
-    )
-    assert svg.stderr.decode() == ""
-    root = ElementTree.fromstring(svg.stdout)
-    return [t.text.replace("\xa0", " ") for t in root.iter("{http://www.w3.org/2000/svg}text")]
-
-
-@needs_graphviz
-@settings(max_examples=40, deadline=None)
-@given(st.lists(nasty.filter(lambda text: shown(text).strip() and "\xa0" not in text), min_size=1))
-@example(
-    ["a&lt;b", r"\N", r"a\nb", "{a|<b>}", 'say "hi"', "line\nbreak", "  two  spaces ", "\\", "¡ 0"]
-)
-def test_graphviz_shows_every_label_as_it_is(labels):
-    texts = seen_in_svg(drawn(rustygrad.sum([Value(1.0, label=text) for text in labels])))
-    for label in labels:
-        assert any(shown(label).strip() == text.strip() for text in texts)
-
-
-@needs_graphviz
-@settings(max_examples=20, deadline=None)
-@given(nasty.filter(lambda text: shown(text).strip() and "\xa0" not in text))
-def test_graphviz_shows_every_operation_name_as_it_is(name):
-    texts = seen_in_svg(drawn(Value(1.0, (Value(1.0),), name)))
-    assert shown(name).strip() in [text.strip() for text in texts]

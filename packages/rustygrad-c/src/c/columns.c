@@ -23,7 +23,7 @@ take_text(PyObject *text, PyObject *texts, PyObject *index)
     return status;
 }
 
-/* columns(roots) -> (columns, labels, names, outputs, nodes or None)
+/* columns(roots) -> (columns, labels, names, sources, outputs, nodes or None)
  *
  * The marks of the traversal are replaced by positions, so that an operand's index is
  * read from the operand itself. What may run Python, such as the collector, comes before
@@ -32,7 +32,8 @@ PyObject *
 engine_columns(PyObject *module, PyObject *args)
 {
     State *state = PyModule_GetState(module);
-    PyObject *roots, *result = NULL, *labels = NULL, *names = NULL, *outputs = NULL, *list = NULL;
+    PyObject *roots, *result = NULL, *labels = NULL, *names = NULL, *sources = NULL;
+    PyObject *outputs = NULL, *list = NULL;
     PyObject *columns[COLUMNS] = {NULL};
     Order order = {0};
     int with_nodes = 0;
@@ -105,8 +106,9 @@ engine_columns(PyObject *module, PyObject *args)
     }
     labels = PyDict_New();
     names = PyDict_New();
+    sources = PyDict_New();
     list = with_nodes ? PyList_New(count) : Py_NewRef(Py_None);
-    if (labels == NULL || names == NULL || list == NULL) {
+    if (labels == NULL || names == NULL || sources == NULL || list == NULL) {
         goto done;
     }
     for (Py_ssize_t i = 0; with_nodes && i < count; i++) {
@@ -128,6 +130,9 @@ engine_columns(PyObject *module, PyObject *args)
         if (status == 0 && node->dict != NULL && node->op == OP_leaf) {
             status = take_text(dict_find(node->dict, "_path"), names, index);
         }
+        if (status == 0 && node->dict != NULL) {
+            status = take_text(dict_find(node->dict, "_source"), sources, index);
+        }
         if (status == 0 && node->op == OP_opaque) {
             name = PyObject_GetAttrString(node->pull, "name");
             status = name == NULL ? -1 : PyDict_SetItem(names, index, name);
@@ -138,15 +143,16 @@ engine_columns(PyObject *module, PyObject *args)
             goto done;
         }
     }
-    result = Py_BuildValue("((OOOOOOOO)OOOO)", columns[0], columns[1], columns[2], columns[3],
-                           columns[4], columns[5], columns[6], columns[7], labels, names, outputs,
-                           list);
+    result = Py_BuildValue("((OOOOOOOO)OOOOO)", columns[0], columns[1], columns[2], columns[3],
+                           columns[4], columns[5], columns[6], columns[7], labels, names, sources,
+                           outputs, list);
 done:
     for (int c = 0; c < COLUMNS; c++) {
         Py_XDECREF(columns[c]);
     }
     Py_XDECREF(labels);
     Py_XDECREF(names);
+    Py_XDECREF(sources);
     Py_XDECREF(outputs);
     Py_XDECREF(list);
     order_free(&order);

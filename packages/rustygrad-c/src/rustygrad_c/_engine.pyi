@@ -13,6 +13,7 @@ from typing_extensions import disjoint_base
 class Value:
     label: str
     _backend: Any
+    _repr_mimebundle_: Any
     data: float
     grad: float
     _role: str
@@ -101,7 +102,12 @@ def make_opaque(value: Value, pull: Any, operands: Sequence[Value] | None, /) ->
 def columns(
     roots: Sequence[Value], nodes: bool = False, /
 ) -> tuple[
-    tuple[bytes, ...], dict[int, str], dict[int, str], tuple[int, ...], list[Value] | None
+    tuple[bytes, ...],
+    dict[int, str],
+    dict[int, str],
+    dict[int, str],
+    tuple[int, ...],
+    list[Value] | None,
 ]: ...
 def rebuild(
     cls: type[Value],

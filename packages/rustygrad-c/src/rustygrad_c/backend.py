@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from rustygrad.graph import Graph
 from rustygrad.interfaces import Numerics, exact
+from rustygrad.notebook import mimebundle
 from rustygrad.opaque import Pull
 
 from . import _engine
@@ -50,13 +51,14 @@ class CBackend:
 
     def capture(self, roots: Sequence[Any]) -> Graph:
         """What the roots were made of: depth first, operands in order, results last."""
-        columns, labels, names, outputs, _ = _engine.columns(roots)
+        columns, labels, names, sources, outputs, _ = _engine.columns(roots)
         arrays: dict[str, Any] = {
             name: array(code, column)
             for (name, code), column in zip(_COLUMNS, columns, strict=True)
         }
-        return Graph(**arrays, labels=labels, names=names, outputs=outputs)
+        return Graph(**arrays, labels=labels, names=names, sources=sources, outputs=outputs)
 
 
 backend = CBackend()
 _engine.Value._backend = backend
+_engine.Value._repr_mimebundle_ = mimebundle

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from rustygrad import copying
 from rustygrad.convert import as_number, no_operand, refuse_stranger
-from rustygrad.modes import Mode
+from rustygrad.modes import Mode, current
 from rustygrad.opaque import Pull, check_children
-from rustygrad.sweep import check_backward, check_forward
+from rustygrad.sweep import check_backward, check_forward, remember_line
 
 if TYPE_CHECKING:
     from ._engine import Value
@@ -61,6 +61,8 @@ def by_hand(node: Value, children: Iterable[Any], name: str | None) -> None:
     check_children(operands, node._backend)
     if operands:
         make_opaque(node, Pull(name or ""), operands)
+        if current.get().recording:
+            remember_line(node)
 
 
 def assign_backward(node: Value, closure: Any) -> None:
@@ -82,6 +84,8 @@ def observe(node: Value, mode: Mode) -> bool:
     """
     if mode.anomaly:
         check_forward(node)
+    if mode.recording:
+        remember_line(node)
     return not mode.grad
 
 
@@ -111,4 +115,4 @@ def restore(root: Value, owned: dict[int, Any]) -> None:
 def _order_of(roots: Iterable[Any]) -> list[Any]:
     from ._engine import columns
 
-    return columns(tuple(roots), True)[4] or []
+    return columns(tuple(roots), True)[5] or []

@@ -56,6 +56,7 @@ from .selection import (
 
 if TYPE_CHECKING:
     from . import datasets, nn, optim
+    from .explaining import explain
     from .export import export
     from .nn import MLP, Layer, Module, Neuron
     from .reference import Value
@@ -81,6 +82,7 @@ __all__ = [
     "dot",
     "errors",
     "exp",
+    "explain",
     "export",
     "get_backend",
     "get_compiler",
@@ -117,6 +119,7 @@ _LATER = {
     "Module": "nn",
     "Neuron": "nn",
     "datasets": "",
+    "explain": "explaining",
     "export": "export",
     "nn": "",
     "optim": "",

@@ -10,10 +10,49 @@ from typing import Any
 from .graph import ROLES, Graph
 from .ops import ADD, DIV, LEAF, MUL, NEG, SUB, Op, by_code
 
-__all__ = ["Builder", "Ref"]
+__all__ = ["Builder", "Ref", "Symbol"]
 
 
-class Ref:
+class Symbol:
+    """Something that stands for a number: arithmetic on it is written down, not computed.
+
+    A subclass says how, in `emit`. The rules of the op table run on it as on floats.
+    """
+
+    __slots__ = ()
+
+    def emit(self, op: Op, arguments: Sequence[Any]) -> Any:
+        """Write an operation down; its attribute, if it has one, comes last."""
+
+    def __add__(self, other: Any) -> Any:
+        return self.emit(ADD, (self, other))
+
+    def __radd__(self, other: Any) -> Any:
+        return self.emit(ADD, (other, self))
+
+    def __sub__(self, other: Any) -> Any:
+        return self.emit(SUB, (self, other))
+
+    def __rsub__(self, other: Any) -> Any:
+        return self.emit(SUB, (other, self))
+
+    def __mul__(self, other: Any) -> Any:
+        return self.emit(MUL, (self, other))
+
+    def __rmul__(self, other: Any) -> Any:
+        return self.emit(MUL, (other, self))
+
+    def __truediv__(self, other: Any) -> Any:
+        return self.emit(DIV, (self, other))
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return self.emit(DIV, (other, self))
+
+    def __neg__(self) -> Any:
+        return self.emit(NEG, (self,))
+
+
+class Ref(Symbol):
     """A reference to a node of a graph in the making. Arithmetic on it writes nodes."""
 
     __slots__ = ("builder", "index")
@@ -26,39 +65,13 @@ class Ref:
         """Write the node of an operation; the attribute, if it has one, comes last."""
         return self.builder.emit(op, arguments)
 
-    def __add__(self, other: Any) -> Ref:
-        return self.emit(ADD, (self, other))
-
-    def __radd__(self, other: Any) -> Ref:
-        return self.emit(ADD, (other, self))
-
-    def __sub__(self, other: Any) -> Ref:
-        return self.emit(SUB, (self, other))
-
-    def __rsub__(self, other: Any) -> Ref:
-        return self.emit(SUB, (other, self))
-
-    def __mul__(self, other: Any) -> Ref:
-        return self.emit(MUL, (self, other))
-
-    def __rmul__(self, other: Any) -> Ref:
-        return self.emit(MUL, (other, self))
-
-    def __truediv__(self, other: Any) -> Ref:
-        return self.emit(DIV, (self, other))
-
-    def __rtruediv__(self, other: Any) -> Ref:
-        return self.emit(DIV, (other, self))
-
-    def __neg__(self) -> Ref:
-        return self.emit(NEG, (self,))
-
 
 class Builder:
     """A graph in the making. It computes the data of each node as it is written.
 
     Attributes:
         scope: the scope number that new nodes get.
+        source: the user's line that new nodes get, "file.py:12", or ''.
     """
 
     def __init__(self) -> None:
@@ -73,7 +86,9 @@ class Builder:
         self.labels: dict[int, str] = {}
         self.names: dict[int, str] = {}
         self.repeats: dict[int, tuple[int, ...]] = {}
+        self.sources: dict[int, str] = {}
         self.scope = 0
+        self.source = ""
         self._constants: dict[str, Ref] = {}
 
     def add(
@@ -95,11 +110,18 @@ class Builder:
         self.grad.append(grad)
         self.role.append(ROLES.index(role) if role else 0)
         self.scopes.append(self.scope)
-        return len(self.op) - 1
+        index = len(self.op) - 1
+        if self.source:
+            self.sources[index] = self.source
+        return index
+
+    def at(self, graph: Graph, i: int) -> None:
+        """Go on where a node of another graph was made: in its scope, on its line."""
+        self.scope, self.source = graph.scope[i], graph.sources.get(i, "")
 
     def copy(self, graph: Graph, i: int, operands: Sequence[int]) -> Ref:
         """Append a node of another graph, with other operands."""
-        self.scope = graph.scope[i]
+        self.at(graph, i)
         index = self.add(
             by_code(graph.op[i]),
             operands,
@@ -120,7 +142,7 @@ class Builder:
         """Append a node of another graph without what it is made of, as an input."""
         if graph.op[i] == LEAF.code:
             return self.copy(graph, i, ())
-        self.scope = graph.scope[i]
+        self.at(graph, i)
         ref = self.leaf(graph.data[i], "input", graph.grad[i])
         self.names[ref.index] = f"… {graph[i].symbol}"
         if i in graph.labels:
@@ -165,5 +187,6 @@ class Builder:
             labels=self.labels,
             names=self.names,
             repeats=self.repeats,
+            sources=self.sources,
             outputs=outputs,
         )

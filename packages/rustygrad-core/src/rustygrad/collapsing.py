@@ -205,6 +205,8 @@ def _write(
         return builder.copy(graph, first, operands).index
     op = LEAF if graph.op[first] == LEAF.code else OPAQUE
     builder.scope = scope_id(_common({scope_path(graph.scope[i]) for i in members}))
+    lines = {graph.sources.get(i, "") for i in members}
+    builder.source = lines.pop() if len(lines) == 1 else ""
     i = builder.add(
         op,
         [index[each] for each in its._prev],

@@ -79,7 +79,7 @@ def differentiate(
         node._data = builder.copy(graph, i, graph.operands_of(i))
         node._grad = zero if node._rule is LEAF else None
         nodes.append(node)
-    builder.scope = 0
+    builder.scope, builder.source = 0, ""
     order = backward_order(nodes[root], zero)
     for node in order:
         graph.refuse_opaque(node._data.index, "differentiate")

@@ -44,6 +44,10 @@ class GraphError(ArgumentError):
     """A graph is malformed, or holds nodes that the request cannot handle."""
 
 
+class ExportError(RustygradError, RuntimeError):
+    """A picture cannot be drawn: a program is missing or fails, or it takes too long."""
+
+
 class AnomalyError(RustygradError, ArithmeticError):
     """Inside `anomaly()`, an operation made a nan or an inf out of finite operands."""
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .errors import ArgumentError
-from .files import write_bytes
+from .errors import ArgumentError, GraphError
+from .files import check_writable, write_bytes
 from .graph import Graph
-from .selection import get_exporter
+from .selection import exporter_asked_for
 
 __all__ = ["export"]
 
@@ -33,19 +33,24 @@ def export(
     Raises:
         ArgumentError: the path has no suffix, or there are `names` for a Graph.
         UnknownNameError: no installed exporter writes files of that suffix.
-        GraphError: `value` is neither a Value nor a Graph, or `names` are no mapping.
+        GraphError: `value` is neither a Value nor a Graph, or a Graph without nodes,
+            or `names` are no mapping.
+        ExportError: the exporter cannot draw it; the message says what to do.
         OSError: the file cannot be written.
     """
     target = Path(path)
     if not target.suffix:
         raise ArgumentError(f"{str(path)!r} has no suffix to pick an exporter by, such as '.dot'")
-    exporter = get_exporter(target.suffix[1:])
+    exporter = exporter_asked_for(target.suffix[1:], f"export(..., {target.name!r})")
     if not isinstance(value, Graph):
         graph = Graph.capture(value, names=names)
     elif names is None:
         graph = value
     else:
         raise ArgumentError("a Graph has its names: give them to Graph.capture(..., names=...)")
+    if not len(graph):
+        raise GraphError("the graph has no nodes: there is nothing to export")
+    check_writable(target)
     stream = io.BytesIO()
     exporter.export(graph, stream, **options)
     write_bytes(target, stream.getvalue())

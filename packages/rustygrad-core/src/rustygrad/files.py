@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "check_writable",
     "floats_from_json",
     "floats_to_json",
     "read_json",
@@ -69,6 +70,23 @@ def write_bytes(path: str | Path, content: bytes) -> None:
         if error.errno is None:
             raise
         # as `open` would say it: of the path that was given, not of one beside it
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from None
+
+
+def check_writable(path: str | Path) -> None:
+    """Raise now what `write_bytes` would raise after long work, as far as can be told.
+
+    Raises:
+        OSError: see `write_bytes`.
+    """
+    target = os.path.realpath(path)
+    folder = os.path.dirname(target)
+    try:
+        if _permissions(target) is not None:
+            os.stat(folder)
+            if not os.access(folder, os.W_OK):
+                raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
         raise OSError(error.errno, error.strerror, os.fspath(path)) from None
 
 

@@ -118,6 +118,22 @@ class Node:
     def _times(self) -> str:
         return "".join(f" × {count}" for count in self.repeats if count > 1)
 
+    @property
+    def source(self) -> str:
+        """The user's line that made it, "file.py:12"; '' outside `anomaly`."""
+        return self.graph.sources.get(self.index, "")
+
+    @property
+    def expression(self) -> str:
+        """What it is, as a graph prints it: ``add(%0, %1)``, or its role."""
+        if self.op is LEAF:
+            return self.role
+        args = [f"%{i}" for i in self.graph.operands_of(self.index)]
+        if self.attribute is not None:
+            args.append(f"{self.op.attribute}={self.attribute!r}")
+        name = self.op.name if self.op is not OPAQUE else f"opaque {self.symbol!r}"
+        return f"{name}({', '.join(args)})"
+
     def __repr__(self) -> str:
         return f"<{self._line()}>"
 
@@ -128,18 +144,10 @@ class Node:
         return hash((len(self.graph), self.index))
 
     def _line(self) -> str:
-        if self.op is LEAF:
-            what = self.role
-        else:
-            args = [f"%{i}" for i in self.graph.operands_of(self.index)]
-            if self.attribute is not None:
-                args.append(f"{self.op.attribute}={self.attribute!r}")
-            name = self.op.name if self.op is not OPAQUE else f"opaque {self.symbol!r}"
-            what = f"{name}({', '.join(args)})"
         title = repr(self.title) if self.label else self.title
-        notes = [n for n in (title, self.scope) if n]
+        notes = [n for n in (title, self.scope, self.source) if n]
         comment = f"  # {' '.join(notes)}" if notes else ""
-        return f"%{self.index} = {what}  data={self.data!r} grad={self.grad!r}{comment}"
+        return f"%{self.index} = {self.expression}  data={self.data!r} grad={self.grad!r}{comment}"
 
 
 class Graph(Sequence[Node]):
@@ -160,12 +168,14 @@ class Graph(Sequence[Node]):
         names: by node, what opaque nodes are called, the paths of parameters in their
             modules, and what the operation of an input was that was cut off.
         repeats: how many nodes one stands for, as factors, by node; see `collapse`.
+        sources: the user's lines that made them, "file.py:12", by node, as far as they
+            were made inside `anomaly`.
         outputs: the roots that were captured, in order.
     """
 
     __slots__ = (
         "attribute", "data", "grad", "labels", "names", "offsets",
-        "op", "operands", "outputs", "repeats", "role", "scope",
+        "op", "operands", "outputs", "repeats", "role", "scope", "sources",
     )  # fmt: skip
     op: memoryview[int]
     offsets: memoryview[int]
@@ -178,6 +188,7 @@ class Graph(Sequence[Node]):
     labels: Mapping[int, str]
     names: Mapping[int, str]
     repeats: Mapping[int, tuple[int, ...]]
+    sources: Mapping[int, str]
     outputs: tuple[int, ...]
 
     def __init__(
@@ -195,11 +206,13 @@ class Graph(Sequence[Node]):
         names: Mapping[int, str],
         outputs: Sequence[int],
         repeats: Mapping[int, tuple[int, ...]] | None = None,
+        sources: Mapping[int, str] | None = None,
     ) -> None:
         for slot, column in (
             ("op", op), ("offsets", offsets), ("operands", operands), ("attribute", attribute),
             ("data", data), ("grad", grad), ("role", role), ("scope", scope),
             ("labels", labels), ("names", names), ("repeats", repeats or {}),
+            ("sources", sources or {}),
         ):  # fmt: skip
             object.__setattr__(self, slot, _frozen(column))
         object.__setattr__(self, "outputs", tuple(outputs))
@@ -358,6 +371,12 @@ class Graph(Sequence[Node]):
         lines.append("outputs " + ", ".join(f"%{i}" for i in self.outputs))
         return "\n".join(lines)
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """What notebooks show."""
+        from .notebook import mimebundle
+
+        return mimebundle(self, include, exclude)
+
     # --- checked, computed, rewritten ---
 
     def verify(self) -> Self:
@@ -380,7 +399,7 @@ class Graph(Sequence[Node]):
                 raise GraphError(f"node %{i}: {problem}")
         for what, indices in (
             ("output", self.outputs), ("labelled node", self.labels), ("named node", self.names),
-            ("repeated node", self.repeats),
+            ("repeated node", self.repeats), ("node with a source", self.sources),
         ):  # fmt: skip
             for i in indices:
                 if not 0 <= i < count:
@@ -540,6 +559,7 @@ class Graph(Sequence[Node]):
             "labels": {str(i): label for i, label in sorted(self.labels.items())},
             "names": {str(i): name for i, name in sorted(self.names.items())},
             "repeats": {str(i): list(counts) for i, counts in sorted(self.repeats.items())},
+            "sources": {str(i): source for i, source in sorted(self.sources.items())},
             "outputs": list(self.outputs),
         }
 
@@ -585,8 +605,8 @@ def _columns_from_json(record: Any) -> dict[str, Any]:
         raise ValueError(f"expected a record, not {kind_of(record)}")
     if record.get("format") != FORMAT:
         raise ValueError(f"its format is {record.get('format')!r:.60}, not {FORMAT!r}")
-    record = {"repeats": {}} | record  # graphs saved before there were any have none
-    kinds = {"labels": dict, "names": dict, "repeats": dict}
+    kinds = dict.fromkeys(("labels", "names", "repeats", "sources"), dict)
+    record = {"repeats": {}, "sources": {}} | record  # older graphs have none
     for name in Graph.__slots__:
         if name != "offsets" and not isinstance(record.get(name), kinds.get(name, list)):
             problem = f"is {kind_of(record[name])}" if name in record else "is missing"
@@ -608,6 +628,7 @@ def _columns_from_json(record: Any) -> dict[str, Any]:
         "labels": _texts("labels", record["labels"]),
         "names": _texts("names", record["names"]),
         "repeats": _counts("repeats", record["repeats"]),
+        "sources": _texts("sources", record["sources"]),
         "outputs": _indices("the outputs", record["outputs"]),
         "scope": array("I", [scope_id(path) for path in record["scope"]]),
     }

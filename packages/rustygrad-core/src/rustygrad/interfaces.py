@@ -136,8 +136,10 @@ class Backend(Protocol):
     """An engine: it makes Values and runs them backward.
 
     Each operation looks at ``rustygrad.modes.current.get()``: a `Mode` says
-    which scope to stamp on the node, whether to record it at all (`no_grad`)
-    and whether to look out for nan and inf (`anomaly`).
+    which scope to stamp on the node, whether to record it at all (`no_grad`),
+    whether to look out for nan and inf (`anomaly`), and whether to keep
+    `rustygrad.modes.user_line` as the node's free attribute ``_source``
+    (`recording`), which `capture` puts into the graph's `sources`.
 
     It may also have the methods of `LayersInOneCall` and of `OptimizerSteps`;
     core does without where they are missing.

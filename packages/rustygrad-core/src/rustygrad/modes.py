@@ -35,22 +35,26 @@ class Mode:
         scope: the number of the scope that nodes are stamped with, 0 for none.
         grad: whether operations record how they were made.
         anomaly: whether the first nan or inf raises.
+        recording: whether nodes remember the user's line; always so with `anomaly`.
         special: whether a node needs more than its scope.
     """
 
-    __slots__ = ("anomaly", "grad", "scope", "special")
+    __slots__ = ("anomaly", "grad", "recording", "scope", "special")
 
-    def __init__(self, scope: int, grad: bool, anomaly: bool) -> None:
+    def __init__(self, scope: int, grad: bool, anomaly: bool, recording: bool = False) -> None:
         self.scope = scope
         self.grad = grad
         self.anomaly = anomaly
-        self.special = anomaly or not grad
+        self.recording = recording or anomaly
+        self.special = self.recording or not grad
 
 
-@cache
-def mode(scope: int, grad: bool, anomaly: bool) -> Mode:
+def mode(scope: int, grad: bool, anomaly: bool, recording: bool = False) -> Mode:
     """The mode of these attributes, always the same object."""
-    return Mode(scope, grad, anomaly)
+    return _known(scope, grad, anomaly, recording or anomaly)
+
+
+_known = cache(Mode)
 
 
 #: The mode that asks for nothing.
@@ -81,16 +85,20 @@ def no_grad() -> Iterator[None]:
         ()
     """
     now = current.get()
-    yield from _switched(mode(now.scope, False, now.anomaly))
+    yield from _switched(mode(now.scope, False, now.anomaly, now.recording))
 
 
 @contextmanager
-def anomaly() -> Iterator[None]:
+def anomaly(*, raises: bool = True) -> Iterator[None]:
     """A context in which the first nan or inf that finite operands make raises.
 
     The `AnomalyError` names the operation, its operands and the line of your
     program. Inside it each node also remembers the line that made it, so that
-    `backward` can name it too.
+    `backward`, graphs and `explain` can name it too.
+
+    Args:
+        raises: False to remember the lines alone, and let every number pass. An
+            `anomaly()` inside another one decides for itself.
 
     Example:
         >>> import rustygrad
@@ -101,7 +109,7 @@ def anomaly() -> Iterator[None]:
         rustygrad.errors.AnomalyError: log(0.0) gave -inf at ...
     """
     now = current.get()
-    yield from _switched(mode(now.scope, now.grad, True))
+    yield from _switched(mode(now.scope, now.grad, raises, True))
 
 
 def user_line(*engines: str) -> str:

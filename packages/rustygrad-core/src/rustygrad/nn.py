@@ -166,7 +166,7 @@ class Module:
         self.named_parameters()  # marks them as parameters
         scope = self._scope_below(outer.scope)
         modes: dict[Mode, Mode] = self.__dict__.setdefault("_scope_modes", {})
-        modes[outer] = mode(scope, outer.grad, outer.anomaly)
+        modes[outer] = mode(scope, outer.grad, outer.anomaly, outer.recording)
         return modes[outer]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -290,7 +290,7 @@ class _Dense(_Counted):
         """The backend's function for calls from the mode `outer`, None if there is none."""
         assignments = _assignments[0]
         layers = self._layers()
-        if outer.anomaly or not layers:
+        if outer.recording or not layers:
             return None
         watched: list[list[Any]] = [] if layers[0] is self else [layers]
         records: list[DenseLayer] = []

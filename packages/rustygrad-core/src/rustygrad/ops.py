@@ -149,12 +149,12 @@ def _power(x: float, y: float) -> float:
         return nan  # a negative base and a fractional exponent
 
 
-def _pow(x: float, exponent: float) -> float:
+def _pow(x: Any, exponent: float) -> Any:
     if exponent == 2.0:
         return x * x
     if exponent == -1.0:
-        return _divide(1.0, x)
-    return _power(x, exponent)
+        return DIV(1.0, x)
+    return POWER(x, exponent)
 
 
 def _exp(x: float) -> float:

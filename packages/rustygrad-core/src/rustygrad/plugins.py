@@ -146,10 +146,12 @@ class Registry:
         self._manager.add_hookspecs(hookspecs)
 
     def discover(self) -> None:
-        """Add core's own plugin, then every entry point of the group."""
-        from .reference import plugin
+        """Add core's own plugins, then every entry point of the group."""
+        from .reference import plugin as reference
+        from .sources import plugin as sources
 
-        self.add(Plugin("python", "rustygrad-core", __version__), lambda: plugin)
+        self.add(Plugin("python", "rustygrad-core", __version__), lambda: reference)
+        self.add(Plugin("sources", "rustygrad-core", __version__), lambda: sources)
         for entry in entry_points(GROUP):
             self.add(Plugin(entry.name, entry.distribution, entry.version), entry.load)
 

@@ -39,7 +39,7 @@ def expand(graph: Graph) -> Graph:
         rows = known.get((op, len(operands)))
         if rows is None:
             rows = known[op, len(operands)] = _written_out(op, len(operands))
-        builder.scope = graph.scope[i]
+        builder.at(graph, i)
         index.append(_write(builder, rows, operands, graph.data[i], graph.grad[i]))
         if i in graph.labels:  # the sum of one operand is that operand, which may have its own
             builder.labels.setdefault(index[i], graph.labels[i])
@@ -187,7 +187,7 @@ def fold(graph: Graph, depth: int | None) -> Graph:
             continue
         if shown[i] or len(made_of) > _JOINT:
             shown[i] = True
-            builder.scope = group
+            builder.scope, builder.source = group, graph.sources.get(i, "")
             below = sorted([index[j] for j in made_of])
             index[i] = builder.add(OPAQUE, below, graph.data[i], grad=graph.grad[i])
             builder.names[index[i]] = scope_path(group)

@@ -30,6 +30,7 @@ __all__ = [
     "backend_asked_for",
     "backends",
     "convert",
+    "exporter_asked_for",
     "get_backend",
     "get_compiler",
     "get_exporter",
@@ -41,7 +42,10 @@ __all__ = [
 #: Which distribution to install for a name that this project publishes.
 _PUBLISHED: Final = {
     ("backend", "c"): "rustygrad-c",
-    ("exporter", "dot"): "rustygrad-graphviz",
+    **{
+        ("exporter", suffix): "rustygrad-graphviz"
+        for suffix in ("dot", "html", "pdf", "png", "svg")
+    },
 }
 
 
@@ -135,7 +139,16 @@ def get_exporter(name: str) -> Any:
     Raises:
         PluginError: see `get_backend`.
     """
-    return _load("exporter", _Choice(name, f"get_exporter({name!r})"))
+    return exporter_asked_for(name, f"get_exporter({name!r})")
+
+
+def exporter_asked_for(name: str, source: str) -> Any:
+    """As `get_exporter`; errors begin with `source`, what the user wrote.
+
+    Raises:
+        PluginError: see `get_backend`.
+    """
+    return _load("exporter", _Choice(name, source))
 
 
 def operands_backend(operands: Any) -> Any:
@@ -253,7 +266,20 @@ def _unknown(kind: str, choice: _Choice) -> str:
     import difflib
 
     near = difflib.get_close_matches(choice.name, registry().names(kind), n=1, cutoff=0.5)
-    return f"{text} Did you mean {near[0]!r}?" if near else text
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"{text}{hint}{_to_install(kind) if kind == 'exporter' else ''}"
+
+
+def _to_install(kind: str) -> str:
+    """Which names there are besides, and what to install for them."""
+    missing: dict[str, list[str]] = {}
+    for (other, name), distribution in _PUBLISHED.items():
+        if other == kind and name not in registry().names(kind):
+            missing.setdefault(distribution, []).append(repr(name))
+    return "".join(
+        f" For {', '.join(names)}: pip install {distribution}"
+        for distribution, names in missing.items()
+    )
 
 
 def _duplicate(kind: str, choice: _Choice, offers: list[Offer]) -> str:

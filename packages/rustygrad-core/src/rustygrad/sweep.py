@@ -119,21 +119,31 @@ def sweep(order: Sequence[Any]) -> None:
                 x._grad += dx
 
 
+_EXPLAIN = "To see what led there, run it inside anomaly(raises=False), and print rustygrad.explain"
+
+
 def check_forward(node: Any) -> None:
-    """Raise if finite operands made a new node that is not finite; else note the user's line.
+    """Raise if finite operands made a new node that is not finite.
 
     Raises:
         AnomalyError: naming the operation, its operands and the line.
     """
-    line = user_line(type(node._backend).__module__.partition(".")[0])
     data = [operand.data for operand in node._prev]
     if math.isfinite(node.data) or not all(map(math.isfinite, data)):
-        node.__dict__["_source"] = line  # for `check_backward`
         return
     raise AnomalyError(
-        f"{node._op}({', '.join(map(repr, data))}) gave {node.data!r} at {line}. "
-        f"Its operands are finite: keep them inside the domain of {node._op!r}."
+        f"{node._op}({', '.join(map(repr, data))}) gave {node.data!r} at {_line_of(node)}. "
+        f"Its operands are finite: keep them inside the domain of {node._op!r}. {_EXPLAIN}(value)."
     )
+
+
+def remember_line(node: Any) -> None:
+    """Let a new node know the user's line, for `check_backward`, graphs and `explain`."""
+    node._source = _line_of(node)
+
+
+def _line_of(node: Any) -> str:
+    return user_line(type(node._backend).__module__.partition(".")[0])
 
 
 def check_backward(node: Any) -> None:
@@ -149,10 +159,11 @@ def check_backward(node: Any) -> None:
         return
     for position, operand in enumerate(node._prev):
         if not math.isfinite(operand.grad):
-            made = getattr(node, "_source", "a line outside anomaly()")
+            made = getattr(node, "_source", "") or "a line outside anomaly()"
             raise AnomalyError(
                 f"backward through {node._op}({', '.join(map(repr, data))}), made at {made}, "
                 f"gave operand {position} the gradient {operand.grad!r}, "
                 f"of an incoming gradient of {node.grad!r}. "
-                f"Its operands are finite: keep them where {node._op!r} has a derivative."
+                f"Its operands are finite: keep them where {node._op!r} has a derivative. "
+                f"{_EXPLAIN}(operand, of=root)."
             )

@@ -9,32 +9,40 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import IO, Any, Final
 
-from rustygrad.errors import ArgumentError
 from rustygrad.graph import Graph, Node
 from rustygrad.ops import DIV, GREATER, OPAQUE, POWER, SUB, WHERE
 
-__all__ = ["COLOURS", "DIRECTIONS", "DotExporter", "dot"]
+from .fitting import Excerpt, fitted
+from .options import Options
+from .palette import COLOURS, KINDS, TROUBLE, fill, largest
 
-#: Fill colours: by the role of a leaf, of results that were asked for, and of inner nodes.
-COLOURS: Final = {
-    "input": "#dbeafe",
-    "parameter": "#dcfce7",
-    "constant": "#f1f5f9",
-    "output": "#fde68a",
-    "": "#ffffff",
-}
-#: Where results may lie as seen from their operands: right, below, left, above.
-DIRECTIONS: Final = ("LR", "TB", "RL", "BT")
+__all__ = ["BANNER", "DotExporter", "dot", "lines"]
+
+#: What a picture says of itself where no node has a gradient.
+BANNER: Final = "every gradient is 0: backward() has not run"
 
 #: Operations whose operands are numbered, because exchanging them changes the result.
 _ORDERED: Final = (SUB, DIV, POWER, WHERE, GREATER, OPAQUE)
-_STYLE: Final = """\
-  node [fontname="Helvetica,Arial,sans-serif", fontsize=11, color="#475569", penwidth=0.8];
-  edge [color="#94a3b8", arrowsize=0.6, fontname="Helvetica,Arial,sans-serif", fontsize=8];"""
-_BANNER: Final = "every gradient is 0: backward() has not run"
+
+#: Borders, so that kinds differ in print and for colour-blind eyes too.
+_BORDERS: Final = {
+    "input": "shape=record",
+    "parameter": "shape=Mrecord",  # rounded
+    "constant": 'shape=record, style="filled,dashed"',
+    "output": "shape=record, penwidth=2.2",
+    "": "shape=record",
+}
+#: Where edges leave, by direction, so that they do not run along the boxes.
+_SIDES: Final = {"LR": "e", "TB": "s", "RL": "w", "BT": "n"}
+_FONT: Final = "Helvetica,Arial,sans-serif"
+#: How many edges between two nodes are drawn one by one.
+_PARALLEL: Final = 3
+#: What is longer is cut in the picture.
+_LONGEST: Final = 60
 
 
 class DotExporter:
@@ -43,76 +51,134 @@ class DotExporter:
     name = "dot"
 
     def export(self, graph: Graph, stream: IO[bytes], **options: Any) -> None:
-        """Write the graph in UTF-8; the options are those of `dot`.
+        """Write the graph in UTF-8; the options are those of `Options`.
 
         Raises:
             ArgumentError: an option has a value that makes no sense.
-            TypeError: an option that `dot` does not have.
+            TypeError: an option that `Options` does not have.
         """
-        stream.write(dot(graph, **options).encode("utf-8"))
+        chosen = Options(**options)
+        for line in lines(fitted(graph, chosen), chosen):
+            stream.write(line.encode("utf-8"))
 
 
-def dot(graph: Graph, *, rankdir: str = "LR", digits: int = 4) -> str:
-    """The DOT text of a graph.
-
-    Inputs are blue, parameters green, constants grey, the results that were
-    captured yellow. The operation of an opaque node has a dashed border. Where
-    their order matters, as in ``-``, operands are numbered from 1. Where no
-    node has a gradient, a line above the picture says so.
-
-    Args:
-        graph: what to draw.
-        rankdir: the direction in which results follow operands: 'LR' (left to
-            right), 'TB' (top to bottom), 'RL' or 'BT'.
-        digits: decimals of the numbers, from 0 to 17. Numbers too large or too
-            small for that notation get an exponent.
-
-    Raises:
-        ArgumentError: `rankdir` or `digits` is none of these.
-    """
-    if rankdir not in DIRECTIONS:
-        raise ArgumentError(f"rankdir is one of {', '.join(DIRECTIONS)}, not {rankdir!r}")
-    if not (hasattr(type(digits), "__index__") and 0 <= digits <= 17):
-        raise ArgumentError(f"digits is a whole number from 0 to 17, not {digits!r}")
-    return "\n".join(_lines(graph, rankdir, digits)) + "\n"
+def dot(graph: Graph, **options: Any) -> str:
+    """The DOT text of a graph; raises as `DotExporter.export` does."""
+    chosen = Options(**options)
+    return "".join(lines(fitted(graph, chosen), chosen))
 
 
-def _lines(graph: Graph, rankdir: str, digits: int) -> Iterator[str]:
-    yield "digraph rustygrad {"
-    yield f"  rankdir={rankdir};"
-    yield _STYLE
-    if not any(graph.grad):
-        yield f'  label="{_BANNER}"; labelloc=t; fontname="Helvetica,Arial,sans-serif"; fontsize=12;'
-    outputs = frozenset(graph.outputs)
-    for node in graph:
-        yield from _node(node, digits, node.index in outputs)
-    yield "}"
+def lines(excerpt: Excerpt, options: Options, *attributes: str) -> Iterator[str]:
+    """The DOT text line by line, with more attributes of the whole picture."""
+    nodes = [excerpt.graph[i] for i in excerpt.shown]
+    top = largest(node.grad for node in nodes if node.role != "constant")
+    yield "digraph rustygrad {\n"
+    for attribute in (f"rankdir={options.rankdir}", *attributes):
+        yield f"  {attribute};\n"
+    yield f'  fontname="{_FONT}"; fontsize=11; nodesep=0.18; nslimit=2; nslimit1=2; ranksep={_distance(excerpt):.2f};\n'
+    yield (
+        f'  node [fontname="{_FONT}", fontsize=11, color="#475569",'
+        " penwidth=0.8, style=filled, fillcolor=white, height=0.35];\n"
+        f'  edge [color="#64748b", penwidth=0.8, arrowsize=0.6, tailport={_SIDES[options.rankdir]},'
+        f' fontname="{_FONT}", fontsize=8];\n'
+    )
+    yield from _heading(excerpt, top, options.legend)
+    outputs = frozenset(excerpt.graph.outputs)
+    shown = frozenset(excerpt.shown)
+    for node in nodes:
+        kind = node.role or ("output" if node.index in outputs else "")
+        yield _box(node, kind, options.digits, top)
+        if not node.role:
+            yield from _operation(node, shown, excerpt.hidden.get(node.index, 0))
+    yield "}\n"
 
 
-def _node(node: Node, digits: int, is_output: bool) -> Iterator[str]:
-    name = f"n{node.index}"
-    parts = [f"data {_number(node.data, digits)}", f"grad {_number(node.grad, digits)}"]
+def _distance(excerpt: Excerpt) -> float:
+    """Inches between operands and result: more where many edges meet, so that they stay apart."""
+    meeting = max((len(excerpt.graph.operands_of(i)) for i in excerpt.shown), default=0)
+    return min(0.4 + 0.04 * meeting, 1.6)
+
+
+def _heading(excerpt: Excerpt, top: float, legend: bool) -> Iterator[str]:
+    """What stands above the picture, a line for each thing; none of it is the user's text."""
+    said = []
+    if not any(excerpt.graph.grad):
+        said.append(f'<FONT COLOR="{TROUBLE}"><B>{BANNER}</B></FONT>')
+    if excerpt.note:
+        said.append(f"<I>{excerpt.note}</I>")
+    if legend:
+        said.append(f'<FONT POINT-SIZE="10">{_legend(excerpt, top)}</FONT>')
+    if said:
+        yield f"  label=<{'<BR/>'.join(said)}<BR/> >; labelloc=t;\n"
+
+
+def _legend(excerpt: Excerpt, top: float) -> str:
+    kinds = {excerpt.graph[i].role for i in excerpt.shown} | {"output"}
+    words = [f'<FONT COLOR="{COLOURS[kind][1]}">■</FONT> {kind}' for kind in KINDS if kind in kinds]
+    if top:
+        words.append("darker: larger gradient")
+    return " &#160; ".join(words)
+
+
+def _box(node: Node, kind: str, digits: int, top: float) -> str:
+    fields = [f"data {_number(node.data, digits)}", f"grad {_number(node.grad, digits)}"]
     if node.title:
-        parts.insert(0, _in_record(node.title))
-    colour = COLOURS[node.role or ("output" if is_output else "")]
-    fields = " | ".join(parts)
-    yield f'  {name} [shape=record, style=filled, fillcolor="{colour}", label="{{ {fields} }}"];'
-    if node.role:
-        return
-    border = ", style=dashed" if node.op is OPAQUE else ""
-    symbol = _quoted(node.symbol or "?")
-    yield f'  {name}op [shape=ellipse, margin="0.04,0.02", height=0.35, label="{symbol}"{border}];'
-    yield f"  {name}op -> {name};"
-    ordered = node.op in _ORDERED and len(node.operands) > 1
-    for position, operand in enumerate(node.operands, 1):
-        number = f" [headlabel={position}, labeldistance=1.8]" if ordered else ""
-        yield f"  n{operand.index} -> {name}op{number};"
+        fields.insert(0, _in_record(_shortened(node.title)))
+    look = f'{_BORDERS[kind]}, fillcolor="{fill(kind, node.grad, top)}"'
+    if not (math.isfinite(node.data) and math.isfinite(node.grad)):
+        look += f', color="{TROUBLE}", penwidth=2.2'
+    return f'  n{node.index} [{look}, label="{{ {" | ".join(fields)} }}"];\n'
+
+
+def _operation(node: Node, shown: frozenset[int], hidden: int) -> Iterator[str]:
+    """The node of an operation, and the edges to its result and from its operands."""
+    name = f"n{node.index}"
+    yield f'  {name}op [{_shape(node)}, label="{_quoted(_shortened(node.symbol or "?"))}"];\n'
+    yield f"  {name}op -> {name};\n"
+    operands = [operand.index for operand in node.operands]
+    ordered = node.op in _ORDERED and len(operands) > 1 and not _stands_for_several(node)
+    times = Counter(operands)
+    for position, i in enumerate(operands, 1):
+        if i not in shown or not times[i]:
+            continue
+        look = f" [headlabel={position}, labeldistance=1.6]" if ordered else ""
+        if times[i] > _PARALLEL:
+            look = f' [label="{times[i]:,} times"]'
+            times[i] = 0
+        yield f"  n{i} -> {name}op{look};\n"
+    if hidden:
+        yield f'  {name}more [shape=plaintext, style="", label="{hidden:,} more"];\n'
+        yield f"  {name}more -> {name}op [style=dashed];\n"
+
+
+def _shape(node: Node) -> str:
+    """A box with a double border for a module, a double ellipse for repeats, a dashed one for own."""
+    if _is_module(node):
+        return 'shape=box, peripheries=2, fillcolor="#f1f5f9", margin="0.1,0.04"'
+    shape = 'shape=ellipse, width=0.5, margin="0.04,0.02"'
+    if node.repeats != (1,):
+        return f"{shape}, peripheries=2"
+    own = node.op is OPAQUE and not _stands_for_several(node)
+    return f'{shape}, style="filled,dashed"' if own else shape
+
+
+def _stands_for_several(node: Node) -> bool:
+    """Whether a node is opaque because `fold` or `collapse` drew others together in it."""
+    return node.op is OPAQUE and (bool(node.graph.repeats) or _is_module(node))
+
+
+def _is_module(node: Node) -> bool:
+    return bool(node.scope) and node.graph.names.get(node.index) == node.scope
 
 
 def _number(x: float, digits: int) -> str:
     """A number in so many decimals; with an exponent where that would be long, or all zeros."""
     plain = not math.isfinite(x) or x == 0.0 or 10.0**-digits <= abs(x) < 1e9
     return f"{x:.{digits}{'f' if plain else 'e'}}"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def _quoted(text: str) -> str:

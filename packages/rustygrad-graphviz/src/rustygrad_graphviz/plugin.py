@@ -1,6 +1,8 @@
-"""The plugin's door: it offers the exporter `dot` and imports nothing for it until asked."""
+"""The plugin's door: it offers the exporters and imports nothing for them until asked."""
 
 from __future__ import annotations
+
+from functools import partial
 
 from rustygrad.hookspecs import RegisterExporter, hookimpl
 from rustygrad.interfaces import API_VERSION, Exporter, PluginInfo
@@ -14,13 +16,21 @@ def _dot() -> Exporter:
     return DotExporter()
 
 
+def _picture(name: str) -> Exporter:
+    from .render import PictureExporter
+
+    return PictureExporter(name)
+
+
 @hookimpl
 def rustygrad_register_exporters(register: RegisterExporter) -> None:
-    """Offer the exporter of ``.dot`` files."""
+    """Offer the exporters of ``.dot`` text and of pictures."""
     register("dot", _dot)
+    for name in ("svg", "png", "pdf"):
+        register(name, partial(_picture, name))
 
 
 @hookimpl
 def rustygrad_plugin_info() -> PluginInfo:
     """Say what this plugin is."""
-    return PluginInfo(api=API_VERSION, summary="pictures of graphs, as Graphviz text")
+    return PluginInfo(api=API_VERSION, summary="pictures of graphs, drawn by Graphviz")

@@ -378,6 +378,50 @@ def anomaly_blames_everyone(m: Engine) -> None:
 
 
 @bug(
+    "anomaly raises where it should record lines alone",
+    "test_anomaly_that_does_not_raise_lets_numbers_pass",
+)
+def anomaly_always_raises(m: Engine) -> None:
+    right = m.value._observe
+
+    def observe(node: Any, mode: Any) -> None:
+        right(node, type(mode)(mode.scope, mode.grad, mode.recording))
+
+    m.value._observe = observe
+
+
+@bug(
+    "nodes do not remember the user's line",
+    "test_anomaly_looks_at_backward_too",
+)
+def lines_are_not_recorded(m: Engine) -> None:
+    m.value.remember_line = lambda node: None
+
+
+@bug(
+    "the user's lines are lost at capture",
+    "test_lines_are_recorded_inside_anomaly_and_captured[True]",
+)
+def lines_are_lost(m: Engine) -> None:
+    _captured(m, lambda columns: columns.update(sources={}))
+
+
+@bug(
+    "nodes remember the user's line outside anomaly too",
+    "test_a_graph_of_a_network_equals_the_references",
+)
+def lines_are_always_recorded(m: Engine) -> None:
+    make = m.value._node
+
+    def node(*arguments: Any) -> Any:
+        made = make(*arguments)
+        m.value.remember_line(made)
+        return made
+
+    m.value._node = node
+
+
+@bug(
     "a Value of another backend is taken as a number",
     "test_mixing_backends_raises_and_names_both_and_convert[+]",
 )

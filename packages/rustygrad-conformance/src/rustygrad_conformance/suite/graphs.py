@@ -28,7 +28,17 @@ def _graphs(backend: Any, reference: Any, lines: list[str], *roots: str) -> list
 
 def _assert_equal(got: Graph, right: Graph, exact: bool = True) -> None:
     """Compare column by column, so that a failure names what differs."""
-    for column in ("op", "offsets", "operands", "attribute", "role", "scope", "labels", "names"):
+    for column in (
+        "op",
+        "offsets",
+        "operands",
+        "attribute",
+        "role",
+        "scope",
+        "labels",
+        "names",
+        "sources",
+    ):
         x, y = getattr(got, column), getattr(right, column)
         same = list(map(repr, x)) == list(map(repr, y)) if column == "attribute" else x == y
         assert same, f"the column {column!r} differs:\n{got}\n\nand should be\n{right}"

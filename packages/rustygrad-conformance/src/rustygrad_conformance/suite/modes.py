@@ -138,6 +138,23 @@ def test_anomaly_ends_with_its_block(value: Any) -> None:
     value(0.0).log()
 
 
+def test_anomaly_that_does_not_raise_lets_numbers_pass(value: Any) -> None:
+    with rustygrad.anomaly(raises=False):
+        node = value(0.0).log()
+        node.backward()
+    assert node.data == float("-inf")
+
+
+@pytest.mark.parametrize("raises", [True, False])
+def test_lines_are_recorded_inside_anomaly_and_captured(value: Any, raises: bool) -> None:
+    source = "with rustygrad.anomaly(raises=raises):\n    b = a * 2\nc = b + 1\n"
+    names = {"a": value(3.0), "rustygrad": rustygrad, "raises": raises, "__name__": "__main__"}
+    exec(compile(source, "users_program.py", "exec"), names)
+    graph = rustygrad.Graph.capture(names["c"])
+    lines = {n.op.name: n.source for n in graph if n.op.name != "leaf"}
+    assert lines == {"mul": "users_program.py:2", "add": ""}, "in the free attribute '_source'"
+
+
 # --- two backends -----------------------------------------------------------
 
 

@@ -54,6 +54,8 @@ class ReferenceBackend:
                 builder.attribute[index] = node._attribute
             if node.label:
                 builder.labels[index] = node.label
+            if node._source:
+                builder.sources[index] = node._source
         return builder.build([position[root] for root in roots])
 
 

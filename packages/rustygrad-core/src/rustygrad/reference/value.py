@@ -16,7 +16,7 @@ from ..convert import as_float, as_number, no_operand, refuse_stranger
 from ..modes import PLAIN, Mode, current
 from ..opaque import Pull, check_children
 from ..ops import ADD, LEAF, MUL, OPAQUE, SUB, Op, by_code
-from ..sweep import backward_order, check_backward, check_forward, sweep
+from ..sweep import backward_order, check_backward, check_forward, remember_line, sweep
 
 __all__ = ["Value", "apply", "opaque", "rebuild"]
 
@@ -51,6 +51,7 @@ class Value:
     _backend: ClassVar[Any]
     label = ""  # on the class, so that a node without a name stores none
     _path = ""  # of a parameter in its module
+    _source = ""  # the same for the user's line, "file.py:12", which anomaly() records
 
     def __init__(
         self, data: Any, _children: Iterable[Value] = (), _op: str = "", label: str = ""
@@ -67,6 +68,8 @@ class Value:
         mode = _mode()
         if mode is not PLAIN:
             self._scope = mode.scope
+            if mode.recording and self._prev:
+                remember_line(self)
         if label:
             self.label = label
 
@@ -119,6 +122,12 @@ class Value:
 
     def __format__(self, spec: str) -> str:
         return format(self._data, spec) if spec else str(self)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """What notebooks show."""
+        from ..notebook import mimebundle
+
+        return mimebundle(self, include, exclude)
 
     # --- operations ---
 
@@ -291,6 +300,8 @@ def _observe(node: Value, mode: Mode) -> None:
     """What `anomaly` and `no_grad` do to a new node."""
     if mode.anomaly:
         check_forward(node)
+    if mode.recording:
+        remember_line(node)
     if not mode.grad:
         node._rule, node._prev, node._attribute = LEAF, (), "input"
 

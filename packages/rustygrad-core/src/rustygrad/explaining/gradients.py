@@ -1,0 +1,271 @@
+"""Up from a gradient, through the results that handed it on, to the root."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from ..graph import Graph
+from ..ops import OPAQUE, by_code
+from .explanation import Explanation, Step, call, short, show
+from .numbers import NumberSearch
+from .reasons import KINDS, Reason, reason_for_slope
+from .search import MUCH, NOTHING, Search, ancestors, nearest, ratio
+
+__all__ = ["GradientSearch"]
+
+#: A gradient that is not 0 and smaller than this is called tiny.
+TINY: Final = 1e-12
+
+_NAMES = {"nan": "nan", "inf": "inf", "zero": "0"}
+_GUARD = (
+    "make the operand safe before the operation, also where the result is not used: "
+    "where(c, x, 1.0).log() and not where(c, x.log(), 0.0)"
+)
+_BY_HAND = "look into its vjp or _backward; without one, nothing is handed on"
+_GROWTH_ADVICE = {
+    "huge": "scale the inputs down, clip the gradients (optim.clip_grad_norm), or lower the "
+    "learning rate",
+    "tiny": "keep operations from saturating: another activation, other first weights, or inputs "
+    "of mean 0 and deviation 1",
+}
+
+#: A reason and the advice that goes with it.
+Words = tuple[str, str]
+
+
+class GradientSearch(Search):
+    """Why a node's gradient is what it is.
+
+    The *share* of a node in one use is what backward adds to its gradient from there.
+    """
+
+    def __init__(self, graph: Graph, huge: float, root: int) -> None:
+        super().__init__(graph, huge)
+        self.root = root
+        self._handed: dict[int, Sequence[float | None]] = {}
+        self._uses: dict[int, list[tuple[int, int]]] = {}
+
+    def explain(self, target: int) -> Explanation:
+        """The answer."""
+        grad = self.graph.grad
+        number = grad[target]
+        what = f"The gradient of {self.name(target)} is {show(number)}"
+        here = [Step(self.graph[target])]
+        self._find_uses(target)
+        if target not in self._uses:
+            return Explanation("unconnected", what, here, *self._unconnected(), gradient=True)
+        if target != self.root and grad[self.root] == 0.0:
+            return Explanation("not run", what, here, *self._not_run(), gradient=True)
+        kind = self._gradient_kind(number)
+        total = self._total(target)
+        if total is not None and self._gradient_kind(total) != kind:
+            return Explanation("stale", what, here, *self._stale(target, total), gradient=True)
+        if kind == "fine":
+            return Explanation(kind, what, here, NOTHING, gradient=True)
+        if kind not in KINDS:
+            way, why, advice = self._growth(target, kind)
+            return Explanation(kind, what, way, why, advice, self.notes(way, why), True)
+        return self._cause(target, kind, what)
+
+    def _gradient_kind(self, x: float) -> str:
+        kind = self.kind(x)
+        return "tiny" if kind == "fine" and abs(x) < TINY else kind
+
+    # --- what each result hands on ---
+
+    def _find_uses(self, target: int) -> None:
+        """Who uses the target and what is made of it, as far as the root depends on it."""
+        uses = self._uses
+        for i in ancestors(self.graph, self.root):
+            if i == target:
+                uses[i] = []
+            elif i > target:
+                for k, j in enumerate(self.graph.operands_of(i)):
+                    if j in uses:
+                        uses[j].append((i, k))
+                        uses.setdefault(i, [])
+
+    def _shares(self, i: int) -> Iterator[tuple[int, int, float | None]]:
+        """For each use of a node the user, the position there and the share, in backward's order.
+
+        A share is None where the user's own code alone knows it.
+        """
+        for user, position in sorted(self._uses[i], key=lambda use: (-use[0], use[1])):
+            if user not in self._handed:
+                self._handed[user] = self._vjp(user, self.graph.grad[user])
+            yield user, position, self._handed[user][position]
+
+    def _vjp(self, i: int, g: float) -> Sequence[float | None]:
+        op = by_code(self.graph.op[i])
+        if op is OPAQUE:
+            return [None] * len(self.graph.operands_of(i))
+        grads: Sequence[float] = op.vjp(g, self.graph.data[i], *self.operands(i))
+        return [grads] if op.arity == 1 else grads  # type: ignore[list-item]
+
+    def _total(self, i: int) -> float | None:
+        """The sum of a node's shares; None if one is not known."""
+        total = self.graph.grad[i] if i == self.root else 0.0
+        for *_, share in self._shares(i):
+            if share is None:
+                return None
+            total += share
+        return total
+
+    # --- nan, inf and 0 ---
+
+    def _cause(self, target: int, kind: str, what: str) -> Explanation:
+        steps, why, advice, end = self._way(target, kind)
+        because = None
+        if kind != "zero" and end is not None:
+            because = self._before(end)
+            if because and advice == _GUARD:
+                because.advice = ""  # a number that is not used may be what it is
+            elif because:
+                advice = ""
+        notes = self.notes(steps, why)
+        uses = len(self._uses[target])
+        if kind == "zero" and end is not None and uses > 1:
+            notes.append(f"it is used in {uses} places, and each of them hands 0 on")
+        return Explanation(kind, what, steps, why, advice, notes, True, because)
+
+    def _way(self, target: int, kind: str) -> tuple[list[Step], str, str, int | None]:
+        """The steps, the reason, the advice, and the operation that is to blame, if one is."""
+        way = nearest(target, lambda i: self._onward(i, kind)[0])
+        use = self._onward(way[-1], kind)[1]
+        if use is None:
+            why, advice = self._why_node(way[-1], kind)
+            return self.steps(way, why), why, advice, None
+        user, position = use
+        why, advice = self._why_use(user, position, kind)
+        if kind == "inf" or math.isfinite(self.graph.grad[user]):
+            return self.steps([*way, user], why), why, advice, user
+        # nan out of an incoming inf: where that came from is the rest of the story
+        rest, cause, advice, end = self._way(user, "inf")
+        rest[0].why = "; ".join(filter(None, (why, rest[0].why)))
+        return [*self.steps(way, ""), *rest], f"{why}; {cause}", advice, end
+
+    def _onward(self, i: int, kind: str) -> tuple[list[int], tuple[int, int] | None]:
+        """The users to go on to; where there are none, the use that is to blame, if one is."""
+        test, grad = KINDS[kind], self.graph.grad
+        shares = list(self._shares(i))
+        bad = [(u, k) for u, k, share in shares if share is not None and test(share)]
+        unknown = [(u, k) for u, k, share in shares if share is None]
+        if kind == "zero":
+            if len(bad) + len(unknown) < len(shares):
+                return [], None  # they cancel
+            bad += unknown
+        bad = bad or unknown  # the user's own code, where nothing else explains it
+        made = [(u, k) for u, k in bad if not test(grad[u])]
+        if made:
+            return [], made[0]
+        return [u for u, _ in bad], None
+
+    def _why_node(self, i: int, kind: str) -> Words:
+        """Why the shares of a node add up to what none of them is."""
+        if i == self.root:
+            why = f"backward of {self.name(i)} started from the gradient {show(self.graph.grad[i])}"
+            return why, "call backward() without an argument, or with a finite one"
+        total = self._total(i)
+        if total is not None and not KINDS[kind](total):
+            return self._stale(i, total)
+        shares = " + ".join([show(s) for *_, s in self._shares(i) if s is not None])
+        why = f"the gradients that {self.name(i)} gets are {short(shares)}: "
+        if kind == "zero":
+            return f"{why}they cancel", ""
+        if kind == "nan":
+            return f"{why}inf and -inf have no sum", ""
+        return f"{why}their sum is larger than the largest float, 1.8e308", "scale the loss down"
+
+    def _why_use(self, user: int, position: int, kind: str) -> Words:
+        """Why a use hands on a gradient of that kind, where its own is of another one."""
+        node = self.graph[user]
+        why = f"{call(node)} got the gradient {show(node.grad)} and handed {_NAMES[kind]} on"
+        if node.op is OPAQUE:
+            return f"{why}, which only its own code knows", _BY_HAND
+        slope = self._vjp(user, 1.0)[position]
+        steep = "zero" if slope == 0.0 else "inf"
+        if kind == "nan" and slope == slope:  # 0 * inf, one way or the other
+            reason = reason_for_slope(steep, node.op, position, node.data, self.operands(user))
+            advice = _GUARD if steep == "inf" else reason.advice
+            reason = Reason(f"0 * inf has no value, and {reason.why}", advice)
+        else:
+            reason = reason_for_slope(kind, node.op, position, node.data, self.operands(user))
+        if kind == "nan" and node.grad == 0.0:
+            return f"{why}: {reason.why}", _GUARD
+        return f"{why}: {reason.why}", reason.advice
+
+    def _before(self, user: int) -> Explanation | None:
+        """Why the forward pass was not finite already, if it was not."""
+        data = self.graph.data
+        for i in (*self.graph.operands_of(user), user):
+            if not math.isfinite(data[i]):
+                found = NumberSearch(self.graph, self.huge).explain(i)
+                found.notes = ()
+                return found
+        return None
+
+    # --- huge and tiny ---
+
+    def _growth(self, target: int, kind: str) -> tuple[list[Step], str, str]:
+        """The way that most of the gradient came, as far as what changed it most, and why."""
+        grad, way = self.graph.grad, [target]
+        factors: list[tuple[float, str]] = []  # two for each step: of the sum, of the product
+        while way[-1] != self.root:
+            shares = [(u, s) for u, _, s in self._shares(way[-1]) if s is not None]
+            if not shares:  # the user's own code
+                break
+            user, share = max(shares, key=lambda pair: abs(pair[1]))
+            factors.append((ratio(grad[way[-1]], share), f"adds up {len(shares)} gradients"))
+            factors.append((ratio(share, grad[user]), ""))
+            way.append(user)
+        advice = _GROWTH_ADVICE[kind]
+        start = way[-1]
+        if start == self.root and self._gradient_kind(grad[start]) == kind:
+            why = f"backward of {self.name(start)} started from the gradient {show(grad[start])}"
+            return self.steps(way, why), why, advice
+        if not factors:
+            why = f"{self.name(start)} is used by your own code alone"
+            return self.steps(way, why), why, _BY_HAND
+        factor, what = max(factors) if kind == "huge" else min(factors)
+        if 1.0 / MUCH < factor < MUCH:
+            why = f"it came through {len(way) - 1} operations, and none multiplied it by "
+            why += f"{'more' if kind == 'huge' else 'less'} than {show(factor)}"
+            return self.steps(way, ""), why, advice
+        at = (factors.index((factor, what)) + 1) // 2
+        node = self.graph[way[at]]
+        if what:
+            why = f"{self.name(node.index)} {what}, which makes {show(factor)} times the largest"
+        else:
+            why = f"{call(node)} multiplied the gradient by {show(factor)}, "
+            why += "and no other step on the way changed it as much"
+        return self.steps(way[: at + 1], why), why, advice
+
+    # --- no gradient of this root ---
+
+    def _unconnected(self) -> Words:
+        return (
+            f"{self.name(self.root)} does not depend on it",
+            "look for detach(), no_grad(), a number taken out with .data, and for a leaf that was "
+            "replaced by another one after it was used",
+        )
+
+    def _not_run(self) -> Words:
+        why = f"backward of {self.name(self.root)} has not run: its own gradient is 0"
+        return why, "call backward() on it"
+
+    def _stale(self, i: int, total: float) -> Words:
+        """A gradient that is not what backward of the root adds up."""
+        held = self.graph.grad[i]
+        why = f"backward of {self.name(self.root)} hands {self.name(i)} {show(total)}, "
+        why += f"and it holds {show(held)}: "
+        if held == 0.0:
+            return (
+                f"{why}it was reset after backward, or data was changed",
+                "read gradients between backward() and zero_grad()",
+            )
+        return (
+            f"{why}the rest was in it before, or data was changed",
+            "call zero_grad() before backward()",
+        )

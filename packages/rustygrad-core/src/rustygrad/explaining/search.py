@@ -1,0 +1,109 @@
+"""What the searches for numbers and for gradients share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from .. import ops
+from ..graph import Graph
+from ..ops import LEAF, OPAQUE, by_code
+from .explanation import Step, call, show
+from .reasons import KINDS
+
+__all__ = ["CHANGED", "MUCH", "NOTHING", "Search", "ancestors", "nearest", "ratio"]
+
+NOTHING = "nothing is unusual about it"
+CHANGED = "data was changed after it was computed"
+
+#: Growth by less than this in one step makes it no culprit.
+MUCH = 10.0
+
+
+class Search:
+    """A search in a graph."""
+
+    def __init__(self, graph: Graph, huge: float) -> None:
+        self.graph = graph
+        self.huge = huge
+
+    def kind(self, x: float) -> str:
+        """'nan', 'inf', 'zero', 'huge' or 'fine'."""
+        for kind, test in KINDS.items():
+            if test(x):
+                return kind
+        return "huge" if abs(x) >= self.huge else "fine"
+
+    def name(self, i: int) -> str:
+        """The label of a node, or its index."""
+        return self.graph.labels.get(i) or f"%{i}"
+
+    def steps(self, way: Sequence[int], why: str) -> list[Step]:
+        """The steps of a way to a culprit."""
+        steps = [Step(self.graph[i]) for i in way]
+        steps[-1].why = why
+        return steps
+
+    def operands(self, i: int) -> list[float]:
+        """The operands' numbers, and the attribute if there is one, as the op table takes them."""
+        operands = [self.graph.data[j] for j in self.graph.operands_of(i)]
+        if by_code(self.graph.op[i]).attribute:
+            operands.append(self.graph.attribute[i])
+        return operands
+
+    def changed(self, i: int) -> str:
+        """What an operation gives now, where that is not what it gave."""
+        op, out = by_code(self.graph.op[i]), self.graph.data[i]
+        if op is LEAF or op is OPAQUE:
+            return ""
+        now = op.forward(*self.operands(i))
+        # backends may differ in the last places
+        if math.isclose(now, out, rel_tol=1e-9, abs_tol=1e-12) or (now != now and out != out):
+            return ""
+        return f"{call(self.graph[i])} gives {show(now)} now, and {self.name(i)} holds {show(out)}"
+
+    def notes(self, steps: Sequence[Step], why: str) -> list[str]:
+        """What is to be said of any way: numbers that changed, lines that nobody recorded."""
+        changed = filter(None, (self.changed(step.node.index) for step in steps))
+        notes = [f"{note}: {CHANGED}" for note in changed if note not in why][:1]
+        if not self.graph.sources and any(step.node.op is not LEAF for step in steps):
+            notes.append(
+                "source lines are shown of what is made inside "
+                "`with rustygrad.anomaly(raises=False):`"
+            )
+        return notes
+
+
+def nearest(start: int, onward: Callable[[int], Sequence[int]]) -> list[int]:
+    """The shortest way from a node to one that leads no further, breadth first."""
+    came = {start: start}
+    queue = [start]
+
+    def leads_on(i: int) -> bool:
+        further = onward(i)
+        for j in further:
+            if j not in came:
+                came[j] = i
+                queue.append(j)
+        return bool(further)
+
+    way = [next(i for i in queue if not leads_on(i))]
+    while way[-1] != start:
+        way.append(came[way[-1]])
+    return way[::-1]
+
+
+def ancestors(graph: Graph, root: int) -> list[int]:
+    """What a node depends on, and itself, in order."""
+    wanted = bytearray(root + 1)
+    wanted[root] = 1
+    for i in range(root, -1, -1):
+        if wanted[i]:
+            for j in graph.operands_of(i):
+                wanted[j] = 1
+    return [i for i in range(root + 1) if wanted[i]]
+
+
+def ratio(x: float, y: float) -> float:
+    """How many times as large x is, whatever the signs."""
+    return abs(float(ops.DIV.forward(x, y)))

@@ -1,0 +1,388 @@
+"""`explain(value)`: why is this number nan, inf, 0 or huge."""
+
+import math
+
+import pytest
+import rustygrad
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rustygrad import Graph, explain
+from rustygrad.errors import ArgumentError, GraphError, MixedBackendsError
+from rustygrad.explaining import Explanation
+from rustygrad.ops import LEAF, OPS
+from rustygrad.reference import Value
+
+inf, nan = math.inf, math.nan
+
+
+def way(found):
+    """The data on the way."""
+    return [step.node.data for step in found.steps]
+
+
+# --- what it prints ---
+
+
+def test_a_nan_is_explained_with_its_way_its_operands_a_reason_and_advice():
+    x = Value(-0.5, label="x")
+    loss = x.log() * 2.0
+    loss.label = "loss"
+    text = """\
+loss is nan.
+
+  %3 'loss'  = mul(%1, %2)  nan
+  %1         = log(%0)      nan   <-- here
+  %0 'x'     = input        -0.5
+
+Why: log(-0.5) is nan: a negative number has no real logarithm.
+What to do: keep the operand above 0, as rustygrad.maximum(x, 1e-12) does.
+Note: source lines are shown of what is made inside `with rustygrad.anomaly(raises=False):`."""
+    assert str(explain(loss)) == text
+    assert repr(explain(loss)) == text
+
+
+def test_lines_and_scopes_are_in_it_where_they_were_recorded():
+    model = rustygrad.Layer(1, 1, nonlin=False, backend="python")
+    source = "with rustygrad.anomaly(raises=False):\n    y = model([x])\n    z = y * 2\n"
+    names = {"model": model, "x": Value(nan), "rustygrad": rustygrad, "__name__": "__main__"}
+    exec(compile(source, "train.py", "exec"), names)
+    lines = str(explain(names["z"])).splitlines()
+    assert lines[2].endswith("nan  train.py:3")
+    assert lines[3].endswith("nan  train.py:2 (neurons.0)")
+    assert not any(line.startswith("Note:") for line in lines)
+
+
+def test_the_middle_of_a_long_way_is_left_out():
+    x = Value(nan)
+    for _ in range(1000):
+        x = -x
+    found = explain(x)
+    assert len(found.steps) == 1001
+    assert len(str(found).splitlines()) < 20
+    assert "... 991 more that hand it on ..." in str(found)
+
+
+def test_a_long_way_needs_no_stack():
+    x = Value(nan)
+    for _ in range(20_000):
+        x = x + x
+    assert len(explain(x).steps) == 20_001
+
+
+def test_a_line_is_not_left_out_for_another_one():
+    x = Value(nan)
+    for _ in range(10):
+        x = -x
+    assert "more that hand it on" not in str(explain(x))
+
+
+def test_many_operands_do_not_fill_the_screen():
+    text = str(explain(rustygrad.sum([Value(1e308) for _ in range(1000)])))
+    assert "sum(%0, %1, %2, " in text
+    assert max(map(len, text.splitlines())) < 200
+    assert len(text.splitlines()) < 15
+
+
+def test_a_number_that_is_fine_has_nothing_unusual():
+    found = explain(Value(2.0) * 3.0)
+    assert str(found) == "%2 is 6.\n\n  %2  = mul(%0, %1)  6\n\nWhy: nothing is unusual about it."
+    assert (found.verdict, found.advice, found.notes, found.because) == ("fine", "", (), None)
+
+
+def test_a_number_that_is_fine_tells_of_a_nan_below_that_did_not_reach_it():
+    bad = Value(-1.0).sqrt()
+    bad.label = "bad"
+    found = explain(rustygrad.where(False, bad, 2.0))
+    assert found.verdict == "fine"
+    assert found.notes == (
+        "numbers below it that are not finite: 1 (bad is nan); they did not reach it, "
+        "and gradients may still come out nan there",
+    )
+
+
+def test_a_step_shows_its_node_and_its_reason():
+    found = explain(Value(0.0).log() * 2.0)
+    assert repr(found.steps[0]) == "<step %3>"
+    assert repr(found.steps[1]) == "<step %1: log(0) is -inf: the logarithm falls to -inf at 0>"
+
+
+# --- nan ---
+
+
+def test_the_way_is_the_shortest():
+    x = Value(nan, label="x")
+    long = ((x + 1) + 1) + 1
+    found = explain(long * (x * 2))
+    assert [step.node.op.name for step in found.steps] == ["mul", "mul", "leaf"]
+
+
+def test_a_nan_of_infinite_operands_is_followed_to_where_the_inf_was_made():
+    a = Value(1000.0, label="a")
+    loss = (a.exp() - a.exp() * 2) * 3
+    found = explain(loss)
+    assert found.verdict == "nan"
+    assert [step.node.op.name for step in found.steps] == ["mul", "sub", "exp"]
+    assert found.culprit.data == inf
+    assert found.why == (
+        "sub(inf, inf) is nan: inf - inf has no value; "
+        "exp(1000) is inf: exp is larger than the largest float from 709.8 on"
+    )
+    assert found.advice.startswith("use log_softmax, logsumexp or sigmoid")
+
+
+@pytest.mark.parametrize(
+    ("leaf", "role", "advice"),
+    [
+        (Value(nan, label="x"), "input", "look at where the number comes from"),
+        (rustygrad.nn.Layer(1, 1, backend="python").parameters()[0], "parameter", "look at the step before"),
+    ],
+)  # fmt: skip
+def test_a_nan_that_came_in_is_named_by_its_role(leaf, role, advice):
+    leaf.data = nan
+    found = explain(leaf * 1.0)
+    assert found.why.startswith(f"the {role} ")
+    assert found.why.endswith(" is nan, a number as it was given")
+    assert found.advice.startswith(advice)
+
+
+def test_a_nan_of_a_custom_operation_is_its_own_codes():
+    bad = rustygrad.custom(lambda x: nan, lambda g, out, x: g, "bad")
+    found = explain(bad(Value(1.0)) * 2)
+    assert found.why == "bad(1) gave nan, and only its own code knows why"
+
+
+def test_a_nan_is_followed_through_a_custom_operation():
+    double = rustygrad.custom(lambda x: 2 * x, lambda g, out, x: 2 * g, "double")
+    found = explain(double(Value(nan, label="x")))
+    assert found.culprit.label == "x"
+
+
+def test_an_opaque_node_of_an_infinite_operand_is_not_excused():
+    odd = rustygrad.custom(lambda x: nan, lambda g, out, x: g, "odd")
+    found = explain(odd(Value(inf)))
+    assert found.culprit.symbol == "odd"
+
+
+def test_the_branch_that_was_not_taken_is_not_blamed():
+    hidden, taken = Value(nan, label="hidden"), Value(nan, label="taken")
+    assert explain(rustygrad.where(0.0, hidden, taken)).culprit.label == "taken"
+    assert explain(rustygrad.where(nan, taken, hidden)).culprit.label == "taken"
+    assert explain(rustygrad.maximum(Value(1.0), taken, hidden)).culprit.label == "taken"
+    assert explain(rustygrad.minimum(Value(1.0), taken, hidden)).culprit.label == "taken"
+
+
+# --- inf and 0 ---
+
+
+def test_an_inf_is_followed_to_the_division_by_0():
+    found = explain((Value(1.0) / Value(0.0, label="y")) + 1)
+    assert way(found) == [inf, inf]
+    assert found.why == "div(1, 0) is inf: it divides by 0"
+
+
+def test_a_0_is_followed_to_the_dead_relu():
+    found = explain(Value(-3.0).relu() * 4.0)
+    assert found.verdict == "zero"
+    assert found.why == "relu(-3) is 0: relu is 0 of every negative number"
+
+
+def test_a_0_is_followed_through_a_product_to_the_leaf():
+    found = explain(Value(5.0) * Value(0.0, label="w"))
+    assert found.culprit.label == "w"
+    assert (found.why, found.advice) == ("the input w is 0, a number as it was given", "")
+
+
+def test_a_0_out_of_a_division_by_inf_is_followed_to_the_inf():
+    found = explain(1.0 / Value(1000.0).exp())
+    assert [step.node.op.name for step in found.steps] == ["div", "exp"]
+
+
+@pytest.mark.parametrize(
+    ("make", "culprit"),
+    [
+        (lambda a, z: a - a, "sub"),
+        (lambda a, z: rustygrad.sum([z, z]), "leaf"),
+        (lambda a, z: rustygrad.sum([z, a, -a]), "sum"),
+        (lambda a, z: rustygrad.dot([z, a], [a, z]), "leaf"),
+        (lambda a, z: rustygrad.dot([z, a], [a, a], bias=-a * a), "dot"),
+        (lambda a, z: z / a, "leaf"),
+        (lambda a, z: rustygrad.maximum(z, -a), "leaf"),
+        (lambda a, z: rustygrad.logsumexp([z]), "logsumexp"),
+        (lambda a, z: (z + 1).log(), "log"),
+        (lambda a, z: Value._backend.apply(OPS["greater"], [z, a]), "greater"),
+    ],
+)
+def test_a_0_is_followed_where_operands_account_for_it(make, culprit):
+    assert explain(make(Value(2.0), Value(0.0))).culprit.op.name == culprit
+
+
+# --- huge ---
+
+
+def test_a_huge_number_is_followed_to_the_operation_that_multiplied_most():
+    x = Value(20.0)
+    found = explain((x.exp() * 2.0) + 1.0)
+    assert found.verdict == "huge"
+    assert found.culprit.op.name == "exp"
+    assert found.why == (
+        "exp(20) is 4.85165e+08, 2.42583e+07 times its largest operand, "
+        "and no other step on the way multiplied more"
+    )
+
+
+def test_a_huge_leaf_is_named():
+    found = explain(Value(3e9, label="x") * 0.5)
+    assert found.why == "the input x is 3e+09, a number as it was given"
+
+
+def test_a_number_that_grew_evenly_has_no_single_culprit():
+    x = Value(1.0)
+    for _ in range(30):
+        x = x * 2.0
+    found = explain(x)
+    assert found.why == "it grew in 30 steps from 2 on, each of which multiplied it by 2 or less"
+    assert not any(step.why for step in found.steps)
+
+
+def test_huge_is_what_you_call_huge():
+    assert explain(Value(5.0) * 5.0).verdict == "fine"
+    assert explain(Value(5.0) * 5.0, huge=20).verdict == "huge"
+
+
+def test_a_huge_number_of_a_custom_operation_is_followed():
+    big = rustygrad.custom(lambda x: 1e9 * x, lambda g, out, x: 1e9 * g, "big")
+    assert explain(big(Value(2.0))).culprit.symbol == "big"
+
+
+def test_a_huge_number_out_of_an_infinite_operand_ends_there():
+    odd = rustygrad.custom(lambda x: 1e9, lambda g, out, x: 0.0, "odd")
+    found = explain(odd(Value(inf)))
+    assert found.culprit.symbol == "odd"
+
+
+# --- changed data ---
+
+
+def test_a_number_that_was_set_is_not_blamed_on_the_operation():
+    y = Value(3.0, label="x") * 2.0
+    y.data = nan
+    found = explain(y + 1)
+    assert (
+        found.why
+        == "mul(3, 2) gives 6 now, and %2 holds nan: data was changed after it was computed"
+    )
+
+
+def test_a_number_on_the_way_that_was_changed_is_noted():
+    middle = -Value(inf, label="x")
+    y = -middle
+    middle.data = inf
+    found = explain(y)
+    assert found.culprit.label == "x"
+    assert found.notes[0] == (
+        "neg(inf) gives -inf now, and %2 holds inf: data was changed after it was computed"
+    )
+
+
+# --- what it takes ---
+
+
+def test_a_node_of_a_graph_is_explained_too(tmp_path):
+    with rustygrad.anomaly(raises=False):
+        y = Value(-1.0).log() * 2.0
+    graph = Graph.capture(y)
+    graph.save(tmp_path / "g.json")
+    loaded = Graph.load(tmp_path / "g.json")
+    assert str(explain(loaded[loaded.outputs[0]])) == str(explain(y))
+
+
+@pytest.mark.parametrize("value", [3.0, None, "x", [Value(1.0)]])
+def test_something_else_is_refused(value):
+    with pytest.raises(GraphError, match=r"explain\(\) takes a Value or a node of a graph, not "):
+        explain(value)
+    with pytest.raises(GraphError):
+        explain(Value(1.0), of=value if value is not None else 1)
+
+
+@pytest.mark.parametrize("huge", [0, -1.0, nan, "much", None])
+def test_a_size_that_is_none_is_refused(huge):
+    with pytest.raises(ArgumentError, match="huge from a size above 0 on, not "):
+        explain(Value(1.0), huge=huge)
+
+
+def test_values_of_two_backends_are_refused():
+    class Stranger:
+        data = 1.0
+
+    class Other:
+        name = "other"
+        Value = Stranger
+
+    Stranger._backend = Other()
+    with pytest.raises(MixedBackendsError):
+        explain(Value(1.0), of=Stranger())
+
+
+# --- random programs ---
+
+SAFE = [
+    OPS[name]
+    for name in ("add", "sub", "mul", "neg", "tanh", "sigmoid", "sin", "sum", "mean", "dot")
+]
+
+
+@st.composite
+def programs(draw, planted):
+    """A root over random operations that stay finite, and one leaf that is not."""
+    nodes = [Value(draw(st.floats(-2.0, 2.0))) for _ in range(3)]
+    nodes.append(Value(planted, label="planted"))
+    for _ in range(draw(st.integers(1, 12))):
+        op = draw(st.sampled_from(SAFE))
+        count = op.arity or draw(st.integers(1, 4))
+        picked = [nodes[draw(st.integers(0, len(nodes) - 1))] for _ in range(count)]
+        nodes.append(Value._backend.apply(op, picked))
+    return nodes[-1]
+
+
+def distances(graph, test):
+    """For each node that passes, the steps down to a leaf that passes, through such nodes."""
+    found = {}
+    for i in range(len(graph)):
+        if not test(graph.data[i]):
+            continue
+        below = [found[j] for j in graph.operands_of(i) if j in found]
+        if graph[i].op is LEAF:
+            found[i] = 0
+        elif below:
+            found[i] = 1 + min(below)
+    return found
+
+
+@settings(deadline=None)
+@given(programs(nan))
+def test_a_planted_nan_is_found_by_the_shortest_way(root):
+    found = explain(root)
+    if math.isnan(root.data):
+        assert found.culprit.label == "planted"
+        graph = Graph.capture(root)
+        assert len(found.steps) - 1 == distances(graph, math.isnan)[graph.outputs[0]]
+    else:
+        assert found.verdict in ("fine", "zero")
+
+
+@settings(deadline=None)
+@given(programs(-inf))
+def test_a_planted_inf_is_found_whatever_it_became(root):
+    found = explain(root)
+    if not math.isfinite(root.data):
+        assert found.culprit.label == "planted"
+    assert isinstance(found, Explanation)
+    assert str(found).count("\n") >= 4
+
+
+@settings(deadline=None)
+@given(programs(1e9))
+def test_every_step_is_an_operand_of_the_one_before(root):
+    found = explain(root)
+    for above, below in zip(found.steps, found.steps[1:], strict=False):
+        assert below.node in above.node.operands

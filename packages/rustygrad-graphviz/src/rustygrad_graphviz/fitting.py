@@ -1,0 +1,89 @@
+"""What of a graph fits on a page: modules folded, repeats drawn once, the rest left out."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+from rustygrad.graph import Graph
+from rustygrad.modes import scope_path
+
+from .options import Options
+
+__all__ = ["Excerpt", "fitted"]
+
+#: How many operands of one node are drawn where not all nodes are.
+_ABREAST: Final = 8
+_ONCE: Final = "what repeats is drawn once, with the numbers of the first"
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """A part of a graph.
+
+    Attributes:
+        graph: the graph.
+        shown: the nodes that are drawn, in graph order.
+        hidden: how many operands are left out, for each node that lacks some.
+        note: what was done to make it fit, '' for nothing.
+    """
+
+    graph: Graph
+    shown: list[int]
+    hidden: dict[int, int]
+    note: str = ""
+
+
+def fitted(graph: Graph, options: Options) -> Excerpt:
+    """What to draw of a graph."""
+    if options.expand:
+        graph = graph.expand()
+    fold, page = options.fold, options.page
+    if fold is False or (fold is None and len(graph) <= page):
+        return _whole(graph)
+    if fold is not None:
+        return _whole(graph.fold(None if fold is True else fold))
+    drawn, done = _condensed(graph, page)
+    said = [f"{len(graph):,} nodes are too many for one page", *done]
+    if len(drawn) <= page:
+        return _whole(drawn, "; ".join(said))
+    shown, hidden = _nearest(drawn, page)
+    said.append(f"drawn are the {len(shown):,} nearest to the result")
+    return Excerpt(drawn, shown, hidden, "; ".join(said))
+
+
+def _whole(graph: Graph, note: str = "") -> Excerpt:
+    return Excerpt(graph, list(range(len(graph))), {}, note)
+
+
+def _condensed(graph: Graph, page: int) -> tuple[Graph, list[str]]:
+    """The finest fold that fits on a page, else the smallest, and what was done.
+
+    Modules are folded; where no depth of that is enough, what repeats is drawn once too.
+    """
+    deepest = max(scope_path(s).count(".") + 1 if s else 0 for s in set(graph.scope))
+    depths = range(deepest, 0, -1)
+    alone = bool(depths) and len(graph.fold(1)) <= page
+    for depth in depths:
+        done = [f"modules are folded, fold={depth}"]
+        drawn = graph.fold(depth)
+        if not alone:
+            done.append(_ONCE)
+            drawn = drawn.collapse()
+        if len(drawn) <= page:
+            return drawn, done
+    return (drawn, done) if depths else (graph.collapse(), [_ONCE])
+
+
+def _nearest(graph: Graph, page: int) -> tuple[list[int], dict[int, int]]:
+    """The nodes nearest to the outputs, and how many operands each of them lacks."""
+    shown = dict.fromkeys(graph.outputs[:page])
+    waiting = deque(shown)
+    while waiting and len(shown) < page:
+        new = [j for j in dict.fromkeys(graph.operands_of(waiting.popleft())) if j not in shown]
+        new = new[: min(_ABREAST, page - len(shown))]
+        shown.update(dict.fromkeys(new))
+        waiting.extend(new)
+    hidden = {i: sum(j not in shown for j in graph.operands_of(i)) for i in shown}
+    return sorted(shown), {i: count for i, count in hidden.items() if count}
