@@ -1,7 +1,8 @@
 """One contender in a process of its own: ``python contender.py NAME``.
 
-It runs a step for every line on standard input, and answers with the seconds
-it took and what the step returned.
+For every line on standard input it runs steps for TURN seconds, one at least. It
+answers with the mean seconds of a step, and with what the first step of all
+returned.
 """
 
 import gc
@@ -12,6 +13,9 @@ import moons_floats
 import moons_mlp
 import moons_scalar
 import rustygrad
+
+#: A step alone, after other processes have had the caches, would measure the caches.
+TURN = 0.05
 
 points, labels = rustygrad.datasets.moons()
 
@@ -47,8 +51,11 @@ if __name__ == "__main__":
     if collector == "off":
         gc.disable()
     step = CONTENDERS[name]()
+    first = step()
     for _ in sys.stdin:
-        started = time.perf_counter()
-        result = step()
-        seconds = time.perf_counter() - started
-        print(seconds, result if isinstance(result, float) else "nan", flush=True)
+        started, steps, seconds = time.perf_counter(), 0, 0.0
+        while seconds < TURN:
+            step()
+            steps += 1
+            seconds = time.perf_counter() - started
+        print(seconds / steps, first if isinstance(first, float) else "nan", flush=True)

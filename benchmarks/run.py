@@ -169,7 +169,8 @@ def report(rounds: int) -> str:
         "",
         f"Measured on {date.today():%Y-%m-%d} with CPython {platform.python_version()} on "
         f"{processor()}, one thread each. Every contender has a process of its own, they take "
-        f"turns, {rounds} rounds each. One step is forward, `zero_grad`, "
+        f"turns, {rounds} rounds each. A turn is 50 ms of steps, one at least, and gives their mean. "
+        "One step is forward, `zero_grad`, "
         "`backward` and update of a 2-16-16-1 network on 100 samples; F is the forward pass "
         "alone on plain Python floats. A node's bytes are what the process grows by. The graphs "
         "of nodes are rows of 200 turns, so that micrograd's recursion gets through. "

@@ -280,11 +280,13 @@ class _Dense(_Counted):
         y = None if stack is None else stack(x)
         if y is None:
             y = super().__call__(x)
-            stack = stacks[outer] = self._learn_stack(outer)
+            result = y[0] if type(y) is list and y else y
+            make = getattr(getattr(result, "_backend", None), "stack", None)
+            stack = stacks[outer] = make and self._learn_stack(outer, make)
         self.__dict__["_stack"] = stack
         return y
 
-    def _learn_stack(self, outer: Mode) -> Stack | None:
+    def _learn_stack(self, outer: Mode, make: Callable[..., Stack | None]) -> Stack | None:
         """The backend's function for calls from the mode `outer`, None if there is none."""
         assignments = _assignments[0]
         layers = self._layers()
@@ -299,10 +301,9 @@ class _Dense(_Counted):
             if record is None:
                 return None
             records.append(record)
-        make = getattr(layers[0].neurons[0].b._backend, "stack", None)
-        if make is None or assignments != _assignments[0]:
+        if assignments != _assignments[0]:
             return None
-        stack: Stack | None = make(records, watched, _assignments, outer)
+        stack = make(records, watched, _assignments, outer)
         self.__dict__["_leaves"] = (
             super().parameters() if stack and self._is_within(watched) else None
         )
