@@ -5,7 +5,7 @@ import random
 
 import pytest
 import rustygrad
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rustygrad import Graph, explain
 from rustygrad.errors import GraphError
@@ -379,7 +379,6 @@ def programs(draw):
     return nodes
 
 
-@settings(deadline=None)
 @given(programs())
 def test_every_gradient_is_explained_along_users(nodes):
     root = backward(nodes[-1])
@@ -396,7 +395,6 @@ def test_every_gradient_is_explained_along_users(nodes):
         assert str(found)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32))
 def test_a_model_with_a_planted_dead_layer_names_it(seed):
     random.seed(seed)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import rustygrad
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rustygrad import Graph, explain
 from rustygrad.errors import ArgumentError, GraphError, MixedBackendsError
@@ -358,7 +358,6 @@ def distances(graph, test):
     return found
 
 
-@settings(deadline=None)
 @given(programs(nan))
 def test_a_planted_nan_is_found_by_the_shortest_way(root):
     found = explain(root)
@@ -370,7 +369,6 @@ def test_a_planted_nan_is_found_by_the_shortest_way(root):
         assert found.verdict in ("fine", "zero")
 
 
-@settings(deadline=None)
 @given(programs(-inf))
 def test_a_planted_inf_is_found_whatever_it_became(root):
     found = explain(root)
@@ -380,7 +378,6 @@ def test_a_planted_inf_is_found_whatever_it_became(root):
     assert str(found).count("\n") >= 4
 
 
-@settings(deadline=None)
 @given(programs(1e9))
 def test_every_step_is_an_operand_of_the_one_before(root):
     found = explain(root)
