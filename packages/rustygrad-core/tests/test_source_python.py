@@ -56,6 +56,15 @@ def test_other_numbers_give_what_eager_gives_for_them():
         assert bits(names["gradient"](x, y)) == bits([a.grad, b.grad])
 
 
+@pytest.mark.parametrize(
+    ("number", "text"), [(math.inf, "math.inf"), (-math.inf, "-math.inf"), (math.nan, "math.nan")]
+)
+def test_a_constant_that_is_not_finite_is_written_by_its_name_in_math(number, text):
+    source = python_source(Value(2.0, label="a") * number)
+    assert f"a * {text}" in source
+    assert bits([run(source)["forward"](2.0)]) == bits([number])
+
+
 @pytest.mark.parametrize("op", OPS.values(), ids=repr)
 def test_every_operation_is_written_with_the_forward_of_the_table(op):
     count = op.arity or 3
