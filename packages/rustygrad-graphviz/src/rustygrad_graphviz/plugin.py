@@ -41,5 +41,5 @@ def rustygrad_register_exporters(register: RegisterExporter) -> None:
 def rustygrad_plugin_info() -> PluginInfo:
     """Say what this plugin is."""
     return PluginInfo(
-        api=API_VERSION, summary="pictures of graphs, and pages that step through them"
+        api=API_VERSION, summary="graphs as pictures, and as pages"
     )
