@@ -502,3 +502,13 @@ def test_the_optimisers_steps_refuse_what_is_not_theirs():
         p.grad = 1.0
     optim.SGD(mixed, lr=0.5).step()
     assert [p.data for p in mixed] == [0.5, 0.5]
+
+
+def test_an_optimiser_that_was_given_a_sum_leaves_its_parts_alone():
+    a, total = chain_of(2)
+    total.tanh().backward()
+    grad = total.grad
+    optimizer = optim.SGD([a])
+    optimizer.parameters.append(total)
+    optimizer.zero_grad()
+    assert (total.grad, total._prev[1].grad) == (0.0, grad)

@@ -6,7 +6,7 @@ import weakref
 
 import pytest
 import rustygrad
-from rustygrad import ops
+from rustygrad import Graph, ops
 
 Value = rustygrad.get_backend("c").Value
 engine = pytest.importorskip("rustygrad_c._engine")
@@ -251,3 +251,55 @@ def test_the_type_is_freed_of_all_nodes_after_hostile_programs():
     test_a_list_of_operands_that_changes_while_it_is_read_is_refused()
     gc.collect()
     assert sys.getrefcount(Value) - before <= 0
+
+
+def fold_anew(node):
+    """Look inside a sum of products, keep nothing of it, and add to its parts."""
+    one = Value(1.0)
+    total = node._prev[0]
+    total + one
+    del total
+    node + one
+
+
+@pytest.mark.parametrize("pairs", [2, 3, 5, 20])
+@pytest.mark.parametrize(
+    "look",
+    [lambda v: v._prev, lambda v: v._op, lambda v: setattr(v, "_backward", lambda: None)],
+    ids=["_prev", "_op", "_backward"],
+)
+def test_the_collector_may_run_code_that_folds_the_node_that_is_being_written_out(pairs, look):
+    acted = []
+
+    def act(phase, info):
+        if phase == "start" and not acted:
+            acted.append(phase)
+            fold_anew(node)
+
+    thresholds = gc.get_threshold()
+    kept = [Value(0.0) for _ in range(100_000)]  # so that the free list is empty
+    tuples = [(i, i) for i in range(3000)]  # and that of tuples, too
+    gc.disable()
+    gc.callbacks.append(act)
+    try:
+        for threshold in range(1, 2 * pairs + 5):
+            w, node = Value(2.0), Value(1.0)
+            for _ in range(pairs):
+                node = node + w * 3.0
+            node.tanh()
+            acted[:] = ["not yet"]
+            gc.collect()
+            kept += [Value(0.0) for _ in range(4 * pairs + 10)]
+            gc.collect(0)
+            acted.clear()
+            gc.set_threshold(threshold, 1000, 1000)
+            gc.enable()
+            look(node)
+            gc.disable()
+            assert (node.data, node._op, len(node._prev)) == (1.0 + 6.0 * pairs, "+", 2)
+            assert len(Graph.capture(node)) == 3 * pairs + 2
+    finally:
+        gc.callbacks.remove(act)
+        gc.set_threshold(*thresholds)
+        gc.enable()
+    assert len(tuples) == 3000

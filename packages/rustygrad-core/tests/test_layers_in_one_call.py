@@ -138,6 +138,52 @@ def test_a_changed_model_is_learned_anew(change):
     assert y is not None
 
 
+class Unhashable(list):
+    """An activation that is a function, and cannot be in a set."""
+
+    def __call__(self, v):
+        return v.tanh()
+
+
+class MoodyNeuron(nn.Neuron):
+    """A neuron that computes with what it makes up."""
+
+    bias = 0.0
+
+    @property
+    def b(self):
+        return backend.Value(self.bias)
+
+    @b.setter
+    def b(self, value):
+        pass
+
+
+def test_a_subclass_that_computes_an_attribute_is_asked_each_time():
+    layer = nn.Layer(1, 1, nonlin=False)
+    layer.neurons[0] = MoodyNeuron(1, nonlin=False)
+    before = layer([0.0]).data
+    MoodyNeuron.bias = 2.0
+    try:
+        assert (before, layer([0.0]).data) == (0.0, 2.0)
+    finally:
+        MoodyNeuron.bias = 0.0
+
+
+def test_a_class_that_its_user_has_changed_goes_neuron_by_neuron(monkeypatch):
+    forward = nn.Neuron.forward
+    monkeypatch.setattr(nn.Neuron, "forward", lambda self, x: forward(self, x) * 2)
+    layer = nn.Layer(2, 1)
+    assert [layer([1.0, 2.0])._op for _ in range(2)] == ["*", "*"]
+
+
+def test_a_layer_without_inputs_goes_neuron_by_neuron():
+    layer = nn.Layer(0, 2)
+    layer([])
+    assert layer._stack is None
+    assert len(layer([])) == 2
+
+
 @pytest.mark.parametrize(
     "unusual",
     [
@@ -149,6 +195,9 @@ def test_a_changed_model_is_learned_anew(change):
         lambda m: setattr(m, "layers", tuple(m.layers)),
         lambda m: setattr(m.layers[0], "forward", nn.Layer.forward.__get__(m.layers[0])),
         lambda m: setattr(m.layers[0].neurons[0], "forward", lambda x: x[0]),
+        lambda m: [setattr(n, "activation", Unhashable()) for n in m.layers[0].neurons],
+        lambda m: [setattr(n, "activation", "__neg__") for n in m.layers[0].neurons],
+        lambda m: m.layers[0].neurons.__setitem__(1, MoodyNeuron(2)),
         lambda m: setattr(m, "forward", lambda x: m.layers[0](x)),
         lambda m: setattr(m, "layers", []),
     ],

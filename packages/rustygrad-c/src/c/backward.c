@@ -306,23 +306,25 @@ value_backward(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject
     Py_RETURN_NONE;
 }
 
-/* What `_backward` of a node of the op table is: one step of the sweep. */
+/* What `_backward` of a node without a closure is: its own rule, one step of the sweep. */
 PyObject *
 value_hand_down(PyObject *self, PyObject *unused)
 {
     Node *node = (Node *)self;
     State *state = state_of(self);
-    if (node_write_out(state, node) < 0) {
+    int status = node_write_out(state, node);
+    for (uint32_t i = 0; status == 0 && i < node->count; i++) {
+        Node *x = (Node *)Py_NewRef(node_operands(node)[i]); /* the node may lose it meanwhile */
+        if (x->op == OP_chain) { /* no sweep follows: its parts keep what they have */
+            status = node_write_out(state, x);
+        }
+        Py_DECREF(x);
+    }
+    if (status < 0) {
         return NULL;
     }
-    for (uint32_t i = 0; i < node->count; i++) { /* no sweep follows: their parts keep what they have */
-        Node *x = node_operands(node)[i];
-        if (x->op == OP_chain && node_write_out(state, x) < 0) {
-            return NULL;
-        }
-    }
     if (node->op == OP_opaque) {
-        return PyObject_CallMethod(node->pull, "pull", "O", node);
+        return PyObject_CallMethod(node->pull, "hand_down", "O", node);
     }
     op_hand_down(node);
     Py_RETURN_NONE;

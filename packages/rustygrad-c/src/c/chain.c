@@ -132,7 +132,8 @@ chain_write_out(State *state, Node *node)
             return -1;
         }
     }
-    if (node->op == OP_chain) { /* still: making nodes may run the collector, and Python with it */
+    /* Making nodes may run the collector, and Python, which looks inside and folds the node anew. */
+    if (node->op == OP_chain && node->count == count) {
         Node *total = node->start;
         for (uint32_t k = 0; k < count; k++) {
             Pair *pair = node->pairs + k;
@@ -170,5 +171,5 @@ chain_write_out(State *state, Node *node)
         }
     }
     PyMem_Free(made);
-    return 0;
+    return node->op == OP_chain ? chain_write_out(state, node) : 0;
 }

@@ -378,6 +378,9 @@ stack_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names
         return NULL;
     }
     PyObject *mode, *inputs = args[0];
+    if (state == NULL) { /* at the end of the interpreter; the error is set */
+        return NULL;
+    }
     if (PyContextVar_Get(state->current, NULL, &mode) < 0) {
         return NULL;
     }

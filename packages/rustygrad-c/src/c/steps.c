@@ -15,7 +15,7 @@ parameters_of(PyObject *list, Py_ssize_t count)
         return NULL;
     }
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++) {
-        if (!IS_EXACT(items[i])) {
+        if (!IS_EXACT(items[i]) || ((Node *)items[i])->flags & FOLDED) {
             return NULL;
         }
     }

@@ -452,12 +452,13 @@ get_prev(PyObject *self, void *closure)
 {
     Node *node = (Node *)self;
     PyObject *tuple;
-    if (node_write_out(state_of(self), node) < 0) {
-        return NULL;
-    }
     for (;;) { /* making the tuple may run the collector, and that Python, which changes the node */
+        if (node_write_out(state_of(self), node) < 0) {
+            return NULL;
+        }
         tuple = PyTuple_New(node->count);
-        if (tuple == NULL || PyTuple_GET_SIZE(tuple) == node->count) {
+        if (tuple == NULL ||
+            (PyTuple_GET_SIZE(tuple) == node->count && !(node->flags & FOLDED))) {
             break;
         }
         Py_DECREF(tuple);
@@ -492,16 +493,7 @@ engine_make_opaque(PyObject *module, PyObject *args)
         return NULL;
     }
     Node *node = (Node *)self;
-    PyObject *items;
-    if (node_write_out(state, node) < 0) {
-        return NULL;
-    }
-    if (operands == Py_None) {
-        items = get_prev(self, NULL);
-    }
-    else {
-        items = PySequence_Tuple(operands);
-    }
+    PyObject *items = operands == Py_None ? get_prev(self, NULL) : PySequence_Tuple(operands);
     if (items == NULL) {
         return NULL;
     }
@@ -527,8 +519,8 @@ engine_make_opaque(PyObject *module, PyObject *args)
     Node had = {.op = OP_opaque, .flags = BLOCK, .count = (uint32_t)count, .block = block,
                 .pull = Py_NewRef(pull)};
     int status = node_keep_operands(state, node);
-    if (status == 0 && node->flags & OWNED) {
-        block_break(node);
+    if (status == 0 && node->flags & (FOLDED | OWNED)) { /* folded anew, by what ran meanwhile */
+        node_drop_operands(node);
     }
     if (status == 0) {
         exchange(node, &had);

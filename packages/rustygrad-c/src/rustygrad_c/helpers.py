@@ -73,7 +73,7 @@ def assign_backward(node: Value, closure: Any) -> None:
     """
     from ._engine import make_opaque
 
-    make_opaque(node, Pull.assigned(node._op, closure), None)
+    make_opaque(node, Pull.assigned(node, closure), None)
 
 
 def observe(node: Value, mode: Mode) -> bool:

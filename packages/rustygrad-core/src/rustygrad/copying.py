@@ -109,7 +109,7 @@ def _pull(node: Any) -> Pull | None:
     if node._rule is not OPAQUE:
         return None
     pull: Pull = node._attribute
-    if pull.closure:
+    if pull.closure is not None:
         raise GraphError(
             f"cannot copy or pickle the node {node._op!r}: its _backward is a closure, which "
             "would go on pointing at the original nodes. Use custom(forward, vjp) instead."

@@ -281,7 +281,8 @@ def mse(predictions: Iterable[Any], targets: Iterable[Any]) -> Value:
         LengthError: they differ in number, or there are none.
     """
     pairs = _pairs(predictions, targets, "mse", "predictions")
-    return mean([_apply(ops.SUB, pair) ** 2 for pair in pairs])
+    apply = operands_backend([x for pair in pairs for x in pair]).apply
+    return mean([apply(ops.SUB, pair) ** 2 for pair in pairs])
 
 
 def clip(x: Any, low: Any, high: Any) -> Value:
@@ -296,7 +297,9 @@ def clip(x: Any, low: Any, high: Any) -> Value:
             raise ConversionError(f"clip() takes Values and numbers, not {kind_of(operand)}")
     if low > high:
         raise ArgumentError(f"clip() takes low <= high, not low={low} and high={high}")
-    return minimum(maximum(x, low), high)
+    apply = operands_backend((x, low, high)).apply
+    clipped: Value = apply(ops.MINIMUM, (apply(ops.MAXIMUM, (x, low)), high))
+    return clipped
 
 
 def _pairs(xs: Any, ys: Any, function: str, name: str) -> list[tuple[Any, Any]]:

@@ -322,10 +322,16 @@ def _runs(module: Any, cls: type[Module]) -> bool:
     """Whether a module does what its class does here, and nothing of its user's."""
     return (
         isinstance(module, cls)
-        and type(module).forward is cls.forward
-        and type(module).__call__ is cls.__call__
+        and _ways(type(module)) == _WAYS[cls]
         and "forward" not in vars(module)
     )
+
+
+def _ways(cls: type[Module]) -> list[Any]:
+    """What says how modules of a class compute, and how they keep what they compute with."""
+    names = ["__call__", "forward", "__getattribute__", "__getattr__", "__setattr__", "__delattr__"]
+    names += ["w", "b", "nonlin", "activation", "neurons", "layers"]  # a subclass's properties
+    return [getattr(cls, name, None) for name in names]
 
 
 class _Inputs(list[Any]):
@@ -456,9 +462,13 @@ class Layer(_Dense):
         neurons = self.neurons
         if type(neurons) is not list or not all(_runs(n, Neuron) for n in neurons):
             return None
-        kinds = {(bool(n.nonlin) and n.activation, len(n.w), type(n.w)) for n in neurons}
-        activation, inputs, holder = kinds.pop()
-        if kinds or holder is not list or callable(activation):
+        activations = [n.activation if n.nonlin else "" for n in neurons]
+        activation, inputs = activations[0], len(neurons[0].w)
+        if not isinstance(activation, str) or (activation and activation not in OPS):
+            return None
+        if inputs == 0 or any(a != activation for a in activations):
+            return None
+        if any(type(n.w) is not list or len(n.w) != inputs for n in neurons):
             return None
         watched += [neurons, *(n.w for n in neurons)]
         scope = self._scope_below(outer)
@@ -530,6 +540,10 @@ class MLP(_Dense):
 
     def __repr__(self) -> str:
         return f"MLP of [{', '.join(map(str, self.layers))}]"
+
+
+#: The ways of this page, before anybody changes a class.
+_WAYS = {cls: _ways(cls) for cls in (Neuron, Layer, MLP)}
 
 
 def _check_size(name: str, size: Any, least: int) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from .convert import refuse_stranger
 from .errors import ConversionError
+from .ops import OPAQUE
 
 __all__ = ["Pull", "check_children"]
 
@@ -23,40 +24,63 @@ class Pull:
         name: what to call the operation.
         closure: the user's `_backward`, which knows its nodes itself.
         vjp: ``vjp(g, out, *operands)``, all floats: the gradients to hand on.
+        last_first: whether the operands receive them last to first.
     """
 
-    __slots__ = ("closure", "name", "vjp")
+    __slots__ = ("closure", "last_first", "name", "vjp")
 
     def __init__(
         self,
         name: str,
         closure: Callable[[], Any] | None = None,
         vjp: Callable[..., Any] | None = None,
+        last_first: bool = False,
     ) -> None:
         self.name = name
         self.closure = closure
         self.vjp = vjp
+        self.last_first = last_first
 
     @classmethod
-    def assigned(cls, name: str, closure: Any) -> Self:
+    def assigned(cls, node: Any, closure: Any) -> Self:
         """What a node holds once a user has assigned its `_backward`.
+
+        It keeps the rule that the node had, for a closure that wraps it.
 
         Raises:
             ConversionError: `closure` cannot be called.
         """
         if not callable(closure):
             raise ConversionError(f"_backward is a function without arguments, not {closure!r}")
-        return cls(name, closure)
+        rule, attribute = node._rule, getattr(node, "_attribute", None)
+        if rule is OPAQUE:
+            return cls(node._op, closure, attribute.vjp, attribute.last_first)
+        if not node._prev:
+            return cls(node._op, closure)
+        constants = (attribute,) if rule.attribute else ()
+
+        def vjp(*numbers: float) -> Any:
+            grads = rule.vjp(*numbers, *constants)
+            return (grads,) if rule.arity == 1 else grads
+
+        return cls(node._op, closure, vjp, rule.last_first)
 
     def pull(self, node: Any) -> None:
-        """Hand the node's gradient to its operands."""
-        if self.closure:
+        """Hand the node's gradient to its operands, as its user says."""
+        if self.closure is None:
+            self.hand_down(node)
+        else:
             self.closure()
-        elif self.vjp:
-            operands = node._prev
-            grads = self.vjp(node.grad, node.data, *[x.data for x in operands])
-            for x, dx in zip(operands, grads, strict=True):
-                x.grad += dx
+
+    def hand_down(self, node: Any) -> None:
+        """Hand the node's gradient to its operands by its own rule, if it has one."""
+        if self.vjp is None:
+            return
+        operands = node._prev
+        grads = self.vjp(node.grad, node.data, *[x.data for x in operands])
+        pairs = list(zip(operands, grads, strict=True))
+        for x, dx in reversed(pairs) if self.last_first else pairs:
+            x.grad += dx
 
 
 def check_children(children: Iterable[Any], backend: Any) -> None:

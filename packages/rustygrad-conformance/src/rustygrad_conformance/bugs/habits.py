@@ -48,6 +48,43 @@ def closures_are_additional(m: Engine) -> None:
 
 
 @bug(
+    "a closure that wraps the _backward that was there calls itself",
+    "test_a_closure_may_wrap_the_backward_that_was_there[mul]",
+)
+def wrapped_closures_recurse(m: Engine) -> None:
+    m.Value._hand_down = lambda v: m.value.sweep((v,))
+
+
+@bug(
+    "the own rule of a node with a closure hands on in the order of the operands",
+    "test_a_closure_may_wrap_the_backward_that_was_there[dot]",
+)
+def wrapped_rules_forget_their_order(m: Engine) -> None:
+    assigned = m.opaque.Pull.assigned.__func__
+
+    def forgetful(cls: Any, node: Any, closure: Any) -> Any:
+        pull = assigned(cls, node, closure)
+        pull.last_first = False
+        return pull
+
+    m.opaque.Pull.assigned = classmethod(forgetful)
+
+
+@bug(
+    "a closure is asked for its truth",
+    "test_a_closure_that_counts_as_false_is_called_all_the_same",
+)
+def false_closures_are_ignored(m: Engine) -> None:
+    right = m.opaque.Pull.pull
+
+    def pull(self: Any, node: Any) -> None:
+        if self.closure is None or self.closure:
+            right(self, node)
+
+    m.opaque.Pull.pull = pull
+
+
+@bug(
     "a node built by hand gets a derivative by the name of its operation",
     "test_a_node_built_by_hand_has_no_derivative",
 )

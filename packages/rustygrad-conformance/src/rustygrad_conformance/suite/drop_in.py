@@ -151,6 +151,61 @@ def test_a_closure_is_called_once_and_after_its_gradient_is_complete(value: Any)
     assert seen == [3.0]
 
 
+WRAPPED: dict[str, Any] = {
+    "mul": lambda make, a, b: a * b,
+    "square": lambda make, a, b: a**2,
+    "tanh": lambda make, a, b: a.tanh(),
+    "dot": lambda make, a, b: rustygrad.dot([a, b, a], [b, 0.1, 0.3], a),
+    "custom": lambda make, a, b: rustygrad.custom(pow, lambda g, out, x, y: (3 * g, y * g))(a, b),
+    "by hand": lambda make, a, b: make(1.0, (a, b), "f"),
+    "leaf": lambda make, a, b: a,
+}
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+def test_a_closure_may_wrap_the_backward_that_was_there(value: Any, judge: Any, name: str) -> None:
+    def gradients(wraps: int) -> list[float]:
+        a, b = value(0.7), value(-1.3)
+        node = WRAPPED[name](value, a, b)
+        for _ in range(wraps):
+            old = node._backward
+            node._backward = lambda old=old: (seen.append(node.grad), old())
+        (node * 3.0 + node * a).backward()
+        return [a.grad, b.grad]
+
+    seen: list[float] = []
+    right = gradients(0)
+    judge.all(gradients(1), right)
+    judge.all(gradients(2), right)
+    assert len(seen) == 3
+
+
+def test_a_backward_read_before_it_is_replaced_is_the_closure_that_was_there(value: Any) -> None:
+    a = value(2.0)
+    node = value(3.0, (a,), "f")
+    seen: list[str] = []
+    node._backward = lambda: seen.append("first")
+    first = node._backward
+    node._backward = lambda: (seen.append("second"), first())
+    node.backward()
+    assert seen == ["second", "first"]
+
+
+def test_a_closure_that_counts_as_false_is_called_all_the_same(value: Any) -> None:
+    class Calls(list[float]):
+        """Empty, and so false, until it is called."""
+
+        def __call__(self) -> None:
+            self.append(1.0)
+
+    node = value(3.0) * 2
+    node._backward = closure = Calls()
+    assert node._backward is closure
+    node.backward()
+    assert closure == [1.0]
+    assert closure is node._backward
+
+
 def test_a_leaf_with_a_closure_goes_on_accumulating(value: Any, judge: Any) -> None:
     a = value(3.0)
     seen: list[float] = []

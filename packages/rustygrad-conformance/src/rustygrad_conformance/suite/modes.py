@@ -184,6 +184,21 @@ def test_values_of_two_backends_are_not_compared(backend: Any, other: Any, symbo
         eval(f"x {symbol} y", {"x": backend.Value(1.0), "y": other.Value(2.0)})
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda v: rustygrad.hinge([v, 1.0], [-1, 0.5]),
+        lambda v: rustygrad.mse([v, 1.0], [0.0, 2.0]),
+        lambda v: rustygrad.clip(0.5, 0.0, v),
+        lambda v: rustygrad.cross_entropy([1.0, 2.0, v], 0),
+    ],
+    ids=["hinge", "mse", "clip", "cross_entropy"],
+)
+def test_numbers_among_themselves_follow_the_values_beside_them(value: Any, function: Any) -> None:
+    with rustygrad.use_backend("python"):
+        assert type(function(value(1.0))) is value
+
+
 def test_convert_makes_a_leaf_of_the_backend(backend: Any, other: Any, judge: Any) -> None:
     a = rustygrad.convert(other.Value(0.1, label="a"), backend.name)
     assert (type(a), a._prev, a.label) == (backend.Value, (), "a")

@@ -107,15 +107,18 @@ class Value:
     def _backward(self) -> Callable[[], Any]:
         """Hands this node's gradient to its operands. Assign a closure to replace it."""
         closure = self._attribute.closure if self._rule is OPAQUE else None
-        return closure or self._hand_down
+        return self._hand_down if closure is None else closure
 
     @_backward.setter
     def _backward(self, closure: Callable[[], Any]) -> None:
-        self._attribute = Pull.assigned(self._op, closure)
+        self._attribute = Pull.assigned(self, closure)
         self._rule = OPAQUE
 
     def _hand_down(self) -> None:
-        sweep((self,))
+        if self._rule is OPAQUE:
+            self._attribute.hand_down(self)  # not the closure, which may have wrapped this
+        else:
+            sweep((self,))
 
     def __repr__(self) -> str:
         return f"Value(data={self._data}, grad={self._grad})"
