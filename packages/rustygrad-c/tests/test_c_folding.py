@@ -374,6 +374,29 @@ def test_a_folded_result_and_one_made_neuron_by_neuron_have_the_same_graph():
     assert Graph.capture(model([1.0, 2.0])) == Graph.capture(twin([1.0, 2.0]))
 
 
+def scopes_of_neurons_in_another_order(backend, elsewhere):
+    model = nn.MLP(2, [2, 1], backend=backend)
+    model([1.0, 2.0])
+    model.layers[0].neurons.reverse()
+    y = model([1.0, 2.0])
+    elsewhere(model)
+    hidden = [v for m in (y, model([1.0, 2.0])) for v in m._prev[2::2]]
+    return [rustygrad.modes.scope_path(v._scope) for v in hidden]
+
+
+def without_gradients(model):
+    with rustygrad.no_grad():
+        model([1.0, 2.0])
+
+
+@pytest.mark.parametrize(
+    "elsewhere", [without_gradients, lambda m: Wrapped(m.layers[0])([1.0, 2.0])]
+)
+def test_neurons_in_another_order_bear_the_names_of_the_generic_path(elsewhere):
+    python, c = (scopes_of_neurons_in_another_order(b, elsewhere) for b in ("python", "c"))
+    assert python == c
+
+
 def gradients_of_an_input_that_becomes_a_weight(backend):
     random.seed(1)
     first, second = (nn.MLP(1, [2, 1], backend=backend) for _ in range(2))

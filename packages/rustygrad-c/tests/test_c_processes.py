@@ -230,6 +230,39 @@ def test_a_long_backward_answers_ctrl_c_and_leaves_all_else_sound(run_clean, clo
     )
 
 
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
+@pytest.mark.parametrize("layers", [False, True])
+def test_a_signal_handler_cannot_take_apart_what_is_being_swept(run_clean, layers):
+    run_clean(
+        "import random, signal, rustygrad\n"
+        "Value = rustygrad.get_backend('c').Value\n"
+        "layer = rustygrad.Layer(1, 1, backend='c')\n"
+        "w = layer.neurons[0].w[0]; layer.neurons[0].b.data = 1.0; layer([1.0])\n"
+        "def look(*_):\n"
+        "    try:\n"
+        "        folded._prev\n"
+        "    except RuntimeError as error:\n"
+        "        refused.append(str(error))\n"
+        "signal.signal(signal.SIGALRM, look)\n"
+        "refused = []\n"
+        "for attempt in range(400):\n"
+        "    node = Value(0.5)\n"
+        "    for _ in range(100_000): node = node * 1.0\n"
+        "    w.data, w.grad = 0.25, 0.0\n"
+        f"    folded = layer([node]) if {layers} else Value(0.1) + w * node + w * 0.5\n"
+        f"    right = 0.5 if {layers} else 1.0\n"
+        "    node = folded.relu()\n"
+        "    for _ in range(100_000): node = node * 1.0\n"
+        "    signal.setitimer(signal.ITIMER_REAL, 0.0005 * (attempt % 40 + 1))\n"
+        "    node.backward()\n"
+        "    signal.setitimer(signal.ITIMER_REAL, 0)\n"
+        "    assert w.grad == right\n"
+        "    if refused: break\n"
+        "assert 'is going through this node' in refused[0]\n"
+        "assert len(folded._prev) > 0\n"
+    )
+
+
 # --- the end ----------------------------------------------------------------
 
 ENDS = {

@@ -103,7 +103,7 @@ def test_the_backend_learns_sizes_scopes_and_the_activation():
 
 def test_each_mode_has_a_stack_of_its_own_and_anomaly_none():
     model = mlp()
-    for _ in range(2):
+    for _ in range(4):  # a new mode makes modules forget; the fourth round finds all learned
         made = Stack.made
         model([1.0, 2.0])
         assert model._stack.mode is current.get()
@@ -175,6 +175,18 @@ def test_a_class_that_its_user_has_changed_goes_neuron_by_neuron(monkeypatch):
     monkeypatch.setattr(nn.Neuron, "forward", lambda self, x: forward(self, x) * 2)
     layer = nn.Layer(2, 1)
     assert [layer([1.0, 2.0])._op for _ in range(2)] == ["*", "*"]
+
+
+def test_a_layer_whose_neuron_has_just_got_another_name_is_learned_later():
+    shared = nn.Layer(2, 2)
+    model = nn.MLP(2, [2, 2])
+    model.layers[:] = [shared, nn.Layer(2, 2)]
+    model.layers[1].neurons[0] = shared.neurons[0]
+    model([1.0, 2.0])
+    assert model._stack is None
+    model([1.0, 2.0])
+    model([1.0, 2.0])
+    assert model._stack is not None
 
 
 def test_a_layer_without_inputs_goes_neuron_by_neuron():

@@ -138,7 +138,7 @@ list_nodes(State *state, Order *order, PyObject *const *roots, Py_ssize_t count,
     Frame *stack = NULL;
     Py_ssize_t depth = 0, room = 0;
     uint64_t mark = next_marks(state, 1);
-    *order = (Order){NULL, 0, 0, NULL, 0, 0, 0, 0, 0};
+    *order = (Order){.mark = mark};
     for (Py_ssize_t r = 0; r < count; r++) {
         Node *node = (Node *)roots[r];
         uint32_t next = 0, from = 0;
@@ -261,8 +261,11 @@ sweep(State *state, Order *order)
             op_hand_down(node);
         }
         if (i % SIGNALS_EVERY == SIGNALS_EVERY - 1) {
+            uint64_t outer = state->sweeping;
             blocks_close(state);
+            state->sweeping = order->mark;
             status = PyErr_CheckSignals();
+            state->sweeping = outer;
         }
     }
     blocks_close(state);

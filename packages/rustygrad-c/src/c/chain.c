@@ -117,6 +117,9 @@ chain_write_out(State *state, Node *node)
 {
     uint32_t count = node->count;
     double g = 0.0 + node->grad;
+    if (node_is_swept(state, node->mark)) {
+        return -1;
+    }
     Node **made = PyMem_Calloc(2 * (size_t)count, sizeof(Node *));
     if (made == NULL) {
         PyErr_NoMemory();

@@ -138,6 +138,7 @@ typedef struct {
     int dooming;
     int walks;      /* that go on, of those during which Python may run */
     PyObject *kept; /* operands that nodes have lost meanwhile */
+    uint64_t sweeping; /* the traversal whose sweep, without Python, lets signal handlers run */
     int tracking; /* whether the user has made something that could be a cycle */
     PyObject *current; /* rustygrad.modes.current, a context variable */
     PyObject *plain;   /* rustygrad.modes.PLAIN */
@@ -164,6 +165,7 @@ Node *node_of_type(State *state, PyTypeObject *type);
 void node_track(PyObject *node);
 int node_track_reachable(State *state, PyObject *holder, PyObject *stored);
 int node_write_out(State *state, Node *node);
+int node_is_swept(State *state, uint64_t mark);
 int node_visit_operands(Node *node, visitproc visit, void *arg);
 int node_keep_operands(State *state, Node *node);
 void node_drop_operands(Node *node);
@@ -207,7 +209,8 @@ typedef struct {
     Py_ssize_t segment_count, segment_room;
     int opaque; /* whether there are opaque nodes among them */
     int folded; /* whether there are folded ones */
-    int stale;  /* whether folded ones must be written out */
+    int stale;     /* whether folded ones must be written out */
+    uint64_t mark; /* of the traversal */
 } Order;
 void order_free(Order *order);
 int order_of(State *, Order *order, PyObject *const *roots, Py_ssize_t count, int leaves,

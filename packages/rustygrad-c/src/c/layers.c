@@ -604,6 +604,9 @@ layers_write_out(State *state, Node *node)
     Record *record = node->record;
     Stack *stack = record->stack;
     size_t widest = stack->inputs;
+    if (node_is_swept(state, record->mark)) {
+        return -1;
+    }
     for (uint32_t l = 0; l < stack->depth; l++) {
         widest = Py_MAX(widest, width(&stack->layers[l]));
     }

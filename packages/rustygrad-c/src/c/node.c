@@ -130,6 +130,19 @@ node_finish_in_mode(State *state, Node *node)
     return node;
 }
 
+/* Whether a sweep is going through folded nodes with this mark, and counts on them; with an
+ * error then. */
+int
+node_is_swept(State *state, uint64_t mark)
+{
+    if (state == NULL || state->sweeping == 0 || mark != state->sweeping) {
+        return 0;
+    }
+    PyErr_SetString(PyExc_RuntimeError, "backward() is going through this node: look inside it, "
+                                        "or assign to it, when that is done");
+    return 1;
+}
+
 /* Let a folded node be what it stands for. 0, or -1 with an error, and then nothing has changed. */
 int
 node_write_out(State *state, Node *node)

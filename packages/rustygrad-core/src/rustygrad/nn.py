@@ -161,6 +161,8 @@ class Module:
         if caller is not None and self.__dict__.get("_scope_owner") != id(caller):
             _name_children(caller)  # it has got this module since its first call
         for child in _name_children(self):
+            if "_scope_modes" in child.__dict__:
+                _assignments[0] += 1  # who else calls it goes by what it learns anew
             for learned in ("_scope_modes", "_leaves", "_stack", "_stacks"):  # under another name
                 child.__dict__.pop(learned, None)
         self.named_parameters()  # marks them as parameters
@@ -295,9 +297,7 @@ class _Dense(_Counted):
         watched: list[list[Any]] = [] if layers[0] is self else [layers]
         records: list[DenseLayer] = []
         for layer in layers:
-            record = layer._record(
-                outer.scope if layer is self else self._scope_below(outer.scope), watched
-            )
+            record = layer._record(outer if layer is self else self._scope_modes[outer], watched)
             if record is None:
                 return None
             records.append(record)
@@ -452,11 +452,11 @@ class Layer(_Dense):
     def _layers(self) -> list[Layer] | None:
         return [self] if _runs(self, Layer) else None
 
-    def _record(self, outer: int, watched: list[list[Any]]) -> DenseLayer | None:
+    def _record(self, outer: Mode, watched: list[list[Any]]) -> DenseLayer | None:
         """What a backend must know to evaluate the layer, None if it could not.
 
         Args:
-            outer: the number of the scope that the layer is called from.
+            outer: the mode that the layer is called from.
             watched: gets the lists that this was read from.
         """
         neurons = self.neurons
@@ -470,14 +470,17 @@ class Layer(_Dense):
             return None
         if any(type(n.w) is not list or len(n.w) != inputs for n in neurons):
             return None
+        inner = getattr(self, "_scope_modes", {}).get(outer)
+        scopes = [getattr(n, "_scope_modes", {}).get(inner) for n in neurons]
+        if inner is None or None in scopes:  # a module in two places has just forgotten one
+            return None
         watched += [neurons, *(n.w for n in neurons)]
-        scope = self._scope_below(outer)
         return DenseLayer(
             inputs,
             [w for n in neurons for w in n.w] + [n.b for n in neurons],
             OPS[activation] if activation else None,
-            scope,
-            [n._scope_below(scope) for n in neurons],
+            inner.scope,
+            [mode.scope for mode in scopes],
         )
 
     def __repr__(self) -> str:
