@@ -40,6 +40,4 @@ def rustygrad_register_exporters(register: RegisterExporter) -> None:
 @hookimpl
 def rustygrad_plugin_info() -> PluginInfo:
     """Say what this plugin is."""
-    return PluginInfo(
-        api=API_VERSION, summary="graphs as pictures, and as pages"
-    )
+    return PluginInfo(api=API_VERSION, summary="graphs as pictures, and as pages")
