@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from .convert import refuse_stranger
 from .errors import ConversionError
-from .ops import OPAQUE
+from .ops import OPAQUE, Op
 
 __all__ = ["Pull", "check_children"]
 
@@ -52,7 +52,8 @@ class Pull:
         """
         if not callable(closure):
             raise ConversionError(f"_backward is a function without arguments, not {closure!r}")
-        rule, attribute = node._rule, getattr(node, "_attribute", None)
+        rule: Op = node._rule
+        attribute: Any = getattr(node, "_attribute", None)
         if rule is OPAQUE:
             return cls(node._op, closure, attribute.vjp, attribute.last_first)
         if not node._prev:

@@ -168,8 +168,12 @@ def test_a_closure_may_wrap_the_backward_that_was_there(value: Any, judge: Any, 
         a, b = value(0.7), value(-1.3)
         node = WRAPPED[name](value, a, b)
         for _ in range(wraps):
-            old = node._backward
-            node._backward = lambda old=old: (seen.append(node.grad), old())
+
+            def wrapping(old: Any = node._backward) -> None:
+                seen.append(node.grad)
+                old()
+
+            node._backward = wrapping
         (node * 3.0 + node * a).backward()
         return [a.grad, b.grad]
 
@@ -186,7 +190,12 @@ def test_a_backward_read_before_it_is_replaced_is_the_closure_that_was_there(val
     seen: list[str] = []
     node._backward = lambda: seen.append("first")
     first = node._backward
-    node._backward = lambda: (seen.append("second"), first())
+
+    def second() -> None:
+        seen.append("second")
+        first()
+
+    node._backward = second
     node.backward()
     assert seen == ["second", "first"]
 
