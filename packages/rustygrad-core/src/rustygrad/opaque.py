@@ -52,7 +52,8 @@ class Pull:
         """
         if not callable(closure):
             raise ConversionError(f"_backward is a function without arguments, not {closure!r}")
-        rule, attribute = node._rule, getattr(node, "_attribute", None)
+        rule = node._rule
+        attribute: Any = getattr(node, "_attribute", None)
         if rule is OPAQUE:
             return cls(node._op, closure, attribute.vjp, attribute.last_first)
         if not node._prev:

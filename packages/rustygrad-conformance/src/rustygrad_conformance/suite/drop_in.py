@@ -164,12 +164,18 @@ WRAPPED: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", WRAPPED)
 def test_a_closure_may_wrap_the_backward_that_was_there(value: Any, judge: Any, name: str) -> None:
+    def wrapped(node: Any, old: Any) -> Any:
+        def closure() -> None:
+            seen.append(node.grad)
+            old()
+
+        return closure
+
     def gradients(wraps: int) -> list[float]:
         a, b = value(0.7), value(-1.3)
         node = WRAPPED[name](value, a, b)
         for _ in range(wraps):
-            old = node._backward
-            node._backward = lambda old=old: (seen.append(node.grad), old())
+            node._backward = wrapped(node, node._backward)
         (node * 3.0 + node * a).backward()
         return [a.grad, b.grad]
 
@@ -186,7 +192,12 @@ def test_a_backward_read_before_it_is_replaced_is_the_closure_that_was_there(val
     seen: list[str] = []
     node._backward = lambda: seen.append("first")
     first = node._backward
-    node._backward = lambda: (seen.append("second"), first())
+
+    def second() -> None:
+        seen.append("second")
+        first()
+
+    node._backward = second
     node.backward()
     assert seen == ["second", "first"]
 
