@@ -471,8 +471,8 @@ class Layer(_Dense):
         if any(type(n.w) is not list or len(n.w) != inputs for n in neurons):
             return None
         inner = getattr(self, "_scope_modes", {}).get(outer)
-        scopes: list[Any] = [getattr(n, "_scope_modes", {}).get(inner) for n in neurons]
-        if inner is None or None in scopes:  # a module in two places has just forgotten one
+        modes = [getattr(n, "_scope_modes", {}).get(inner) for n in neurons]
+        if inner is None or None in modes:  # a module in two places has just forgotten one
             return None
         watched += [neurons, *(n.w for n in neurons)]
         return DenseLayer(
@@ -480,7 +480,7 @@ class Layer(_Dense):
             [w for n in neurons for w in n.w] + [n.b for n in neurons],
             OPS[activation] if activation else None,
             inner.scope,
-            [mode.scope for mode in scopes],
+            [known.scope for known in modes if known],
         )
 
     def __repr__(self) -> str:

@@ -19,7 +19,7 @@ from ..engine import Engine
 __all__ = ["Bug", "bug", "bugs"]
 
 #: The files of bugs written by hand, in the order of the stages that catch them.
-SUBJECTS: Final = ("objects", "arithmetic", "rules", "flow", "habits", "records")
+SUBJECTS: Final = ("objects", "arithmetic", "rules", "flow", "habits", "records", "shortcuts")
 
 
 class Bug:

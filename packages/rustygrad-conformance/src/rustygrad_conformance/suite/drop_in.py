@@ -164,16 +164,18 @@ WRAPPED: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", WRAPPED)
 def test_a_closure_may_wrap_the_backward_that_was_there(value: Any, judge: Any, name: str) -> None:
+    def wrapped(node: Any, old: Any) -> Any:
+        def closure() -> None:
+            seen.append(node.grad)
+            old()
+
+        return closure
+
     def gradients(wraps: int) -> list[float]:
         a, b = value(0.7), value(-1.3)
         node = WRAPPED[name](value, a, b)
         for _ in range(wraps):
-
-            def wrapping(old: Any = node._backward) -> None:
-                seen.append(node.grad)
-                old()
-
-            node._backward = wrapping
+            node._backward = wrapped(node, node._backward)
         (node * 3.0 + node * a).backward()
         return [a.grad, b.grad]
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import rustygrad
-from rustygrad import optim
+from rustygrad import Graph, optim
+from rustygrad.errors import RustygradError
 
 OPTIMIZERS: dict[str, Callable[[Any], Any]] = {
     "SGD": lambda p: optim.SGD(p, lr=0.1),
@@ -94,6 +95,98 @@ def test_a_network_in_micrograds_style_takes_the_references_path(
         return path
 
     _compare(train(backend), train(reference), judge)
+
+
+class Story:
+    """A network that is changed between calls: what it gives, hands back and is made of.
+
+    A backend that evaluates layers in one call must notice each change. Told twice with
+    the same seed it does the same.
+    """
+
+    def __init__(self, engine: Any, seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.engine = engine
+        random.seed(seed)
+        activation = self.rng.choice(["relu", "tanh", "sigmoid"])
+        self.model = rustygrad.MLP(2, [3, 2], activation=activation, backend=engine.name)
+        self.optimizer = optim.SGD(self.model.parameters(), lr=0.1, momentum=0.5)
+        self.inputs = [engine.Value(0.5), engine.Value(-1.5)]
+        self.results: list[Any] = []
+        self.numbers: list[float] = []
+        self.graphs: list[Graph] = []
+
+    def call(self) -> None:
+        x = self.rng.choice([[0.5, -1.0], (2.0, 0.25), self.inputs, [self.inputs[0], 3]])
+        first = self.model(x)
+        self.results += first if isinstance(first, list) else [first]
+        with rustygrad.no_grad():
+            again = self.model.layers[0](x)
+        self.numbers += [y.data for y in [*self.results[-2:], *again]]
+        self.numbers += [float(len(y._prev)) for y in again]
+
+    def backward(self) -> None:
+        chosen = self.rng.sample(self.results, min(3, len(self.results)))
+        loss = rustygrad.sum(y * y for y in chosen)
+        for p in self.model.parameters()[:3]:
+            loss = loss + 0.1 * p * p
+        loss.backward()
+        self.numbers += [v.grad for v in [*self.model.parameters(), *self.inputs, *chosen]]
+
+    def step(self) -> None:
+        self.optimizer.step()
+        if self.rng.random() < 0.5:
+            self.optimizer.zero_grad()
+        self.numbers += [p.data for p in self.optimizer.parameters]
+
+    def change(self) -> None:
+        rng = self.rng
+        layer = rng.choice(self.model.layers)
+        neuron, other = rng.choice(layer.neurons), rng.choice(layer.neurons)
+        changes: list[Callable[[], Any]] = [
+            lambda: setattr(neuron, "b", self.engine.Value(0.75)),
+            lambda: neuron.w.__setitem__(0, self.engine.Value(-0.25)),
+            lambda: neuron.w.__setitem__(0, other.w[1]),
+            lambda: neuron.w.reverse(),
+            lambda: layer.neurons.reverse(),
+            lambda: setattr(neuron, "nonlin", not neuron.nonlin),
+            lambda: [setattr(n, "activation", "sin") for n in layer.neurons],
+            lambda: setattr(neuron.w[1], "data", 0.3),
+            lambda: neuron.w[1].__init__(0.6),
+            lambda: neuron.w.__setitem__(0, self.inputs[0]),
+        ]
+        rng.choice(changes)()
+        self.model.parameters()  # marks the new ones
+
+    def tell(self) -> None:
+        acts = [self.call, self.call, self.backward, self.step, self.change]
+        self.call()
+        for _ in range(14):
+            self.rng.choice(acts)()
+        self.backward()
+        self.graphs.append(Graph.capture(*self.results))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_network_that_changes_takes_the_references_path(
+    backend: Any, reference: Any, judge: Any, seed: int
+) -> None:
+    told, right = Story(backend, seed), Story(reference, seed)
+    for story in (told, right):
+        story.tell()
+    _compare([told.numbers], [right.numbers], judge)
+    for got, graph in zip(told.graphs, right.graphs, strict=True):
+        for column in ("op", "offsets", "operands", "role", "scope", "names", "outputs"):
+            assert getattr(got, column) == getattr(graph, column), f"{column}\n{got}\n\n{graph}"
+
+
+@pytest.mark.parametrize("wrong", [[1.0], [1.0, 2.0, 3.0], [1.0, "2"], 3.0])
+def test_a_network_in_use_refuses_what_is_no_input(backend: Any, wrong: Any) -> None:
+    model = rustygrad.MLP(2, [2, 1], backend=backend.name)
+    for _ in range(2):
+        model([1.0, 2.0])
+    with pytest.raises(RustygradError):
+        model(wrong)
 
 
 def test_a_network_belongs_to_the_backend(backend: Any) -> None:
