@@ -48,7 +48,14 @@ def test_the_page_of_bugs_is_what_was_measured(found):
     assert PAGE.read_text(encoding="utf-8") == table.table(found), f"write it anew: {command}"
 
 
-@pytest.mark.parametrize("backend", ["python", "rustygrad_conformance.engine:loopback"])
+@pytest.mark.parametrize(
+    "backend",
+    [
+        "python",
+        "rustygrad_conformance.engine:loopback",
+        "rustygrad_conformance.bugs.shortcuts:right",
+    ],
+)
 def test_a_right_engine_passes_everything(backend):
     name, why = run(backend)
     assert name == "", why

@@ -238,7 +238,11 @@ class Stack(Protocol):
         ...
 
     def is_current(self) -> bool:
-        """Whether nothing has changed: the lists, the counter, and that the leaves are leaves."""
+        """Whether nothing has changed: the lists, the counter, and that the leaves are parameters.
+
+        A leaf that was begun anew, ``p.__init__(1.0)``, is an input until somebody asks for
+        the parameters again.
+        """
         ...
 
 

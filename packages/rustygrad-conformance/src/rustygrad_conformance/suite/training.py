@@ -150,7 +150,7 @@ class Story:
             lambda: neuron.w.reverse(),
             lambda: layer.neurons.reverse(),
             lambda: setattr(neuron, "nonlin", not neuron.nonlin),
-            lambda: [setattr(n, "activation", "sin") for n in layer.neurons],
+            lambda: setattr(neuron, "activation", "sin"),
             lambda: setattr(neuron.w[1], "data", 0.3),
             lambda: neuron.w[1].__init__(0.6),
             lambda: neuron.w.__setitem__(0, self.inputs[0]),
