@@ -6,7 +6,7 @@ import pytest
 import rustygrad
 from hypothesis import given
 from hypothesis import strategies as st
-from rustygrad import Graph, explain
+from rustygrad import Graph, Neuron, explain
 from rustygrad.errors import ArgumentError, GraphError, MixedBackendsError
 from rustygrad.explaining import Explanation
 from rustygrad.ops import LEAF, OPS
@@ -98,6 +98,24 @@ def test_a_number_that_is_fine_tells_of_a_nan_below_that_did_not_reach_it():
         "numbers below it that are not finite: 1 (bad is nan); they did not reach it, "
         "and gradients may still come out nan there",
     )
+
+
+def test_a_number_whose_gradient_is_not_finite_tells_how_to_ask_for_that():
+    x = Value(0.0, label="x")
+    x.sqrt().backward()
+    note = "its gradient is inf; explain(value, of=root) says why"
+    assert explain(x).notes == (note,)
+    x.data = 1.0
+    assert (explain(x).verdict, explain(x).notes) == ("fine", (note,))
+
+
+def test_a_parameter_is_called_by_its_path():
+    model = Neuron(1)
+    model.w[0].data = math.nan
+    found = explain(model([1.0]))
+    assert "  %1 w.0  = parameter" in str(found)
+    assert found.why.startswith("the parameter w.0 is nan")
+    assert explain(model.w[0]).what == "w.0 is nan"
 
 
 def test_a_step_shows_its_node_and_its_reason():

@@ -105,7 +105,8 @@ class Explanation:
         return [node for node in operands if node.index not in shown][:_ENDS]
 
     def _row(self, node: Node, mark: str) -> tuple[str, ...]:
-        name = f"%{node.index}" + f" {node.label!r}" * bool(node.label)
+        title = repr(node.title) if node.label else node.title
+        name = f"%{node.index} {title}".rstrip()
         numbers = [show(node.data)]
         if self.gradient:
             numbers = [f"data {show(node.data)}", f"grad {show(node.grad)}"]

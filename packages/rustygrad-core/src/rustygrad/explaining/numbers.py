@@ -30,11 +30,11 @@ class NumberSearch(Search):
         number = self.graph.data[target]
         kind, what = self.kind(number), f"{self.name(target)} is {show(number)}"
         if kind == "fine":
-            return Explanation(
-                kind, what, [Step(self.graph[target])], NOTHING, "", self._hidden(target)
-            )
+            notes = self._hidden(target) + self._gradient(target)
+            return Explanation(kind, what, [Step(self.graph[target])], NOTHING, "", notes)
         steps, why, advice = self._growth(target) if kind == "huge" else self._cause(target, kind)
-        return Explanation(kind, what, steps, why, advice, self.notes(steps, why))
+        notes = self.notes(steps, why) + self._gradient(target)
+        return Explanation(kind, what, steps, why, advice, notes)
 
     def _cause(self, target: int, kind: str) -> tuple[list[Step], str, str]:
         """The steps, the reason and the advice, for nan, inf and 0."""
@@ -121,6 +121,13 @@ class NumberSearch(Search):
         why = f"it grew in {len(factors)} steps from {show(last)} on, "
         why += f"each of which multiplied it by {show(most)} or less"
         return self.steps(way, ""), why, advice
+
+    def _gradient(self, target: int) -> list[str]:
+        """What is to be said of a number whose gradient is worth another question."""
+        grad = self.graph.grad[target]
+        if math.isfinite(grad):
+            return []
+        return [f"its gradient is {show(grad)}; explain(value, of=root) says why"]
 
     def _hidden(self, target: int) -> list[str]:
         """What is to be said of a number that is fine, and was made of some that are not."""

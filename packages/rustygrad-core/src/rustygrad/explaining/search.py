@@ -35,8 +35,8 @@ class Search:
         return "huge" if abs(x) >= self.huge else "fine"
 
     def name(self, i: int) -> str:
-        """The label of a node, or its index."""
-        return self.graph.labels.get(i) or f"%{i}"
+        """What a node is called, or its index."""
+        return self.graph[i].title or f"%{i}"
 
     def steps(self, way: Sequence[int], why: str) -> list[Step]:
         """The steps of a way to a culprit."""
