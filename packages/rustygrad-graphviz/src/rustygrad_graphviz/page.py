@@ -110,7 +110,8 @@ def _check_size(graph: Graph) -> None:
     if size > LARGEST:
         raise GraphError(
             f"a page holds {LARGEST:,} nodes and operands, and this graph has {size:,}: give it a "
-            "part, such as graph.slice(node), or modules as one node each, graph.fold(depth=1)"
+            "part, graph.slice(node, depth=20), or modules as one node each, graph.fold(depth=1), "
+            "or what repeats once, graph.collapse()"
         )
 
 
