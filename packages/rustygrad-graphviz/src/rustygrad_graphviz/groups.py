@@ -4,6 +4,9 @@ Modules come first, by the scopes of the nodes. Where many nodes of one group do
 the same to operands of the same kind, as the terms of a loss do, they are a
 group "x 100". And where a group would still have too many members to look at,
 they are divided into runs. So what unfolding one group adds is bounded.
+
+`Graph.collapse` finds repeats as well, and gives one node for each. A page keeps
+all nodes, because a reader unfolds what is folded, down to each of them.
 """
 
 from __future__ import annotations
