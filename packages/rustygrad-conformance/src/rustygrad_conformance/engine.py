@@ -104,16 +104,13 @@ class Engine:
         self.reference.ReferenceBackend.apply = apply
 
 
+@cache
 def loopback() -> Any:
-    """A copy of the reference engine without a change: the backend `loopback`."""
+    """A copy of the reference engine without a change, made once: the backend `loopback`."""
     return Engine("loopback").backend
 
 
 @cache
-def _other() -> Any:
-    return Engine("other").backend
-
-
 def other() -> Any:
-    """The same, made once: the backend `other`, for mixing with the one under test."""
-    return _other()
+    """The same as the backend `other`, for mixing with the one under test."""
+    return Engine("other").backend
