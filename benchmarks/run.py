@@ -54,6 +54,16 @@ class Contender:
         self.process.wait()
 
 
+@contextlib.contextmanager
+def running(contenders: dict):
+    """The contenders by name, stopped in the end."""
+    try:
+        yield contenders
+    finally:
+        for contender in contenders.values():
+            contender.stop()
+
+
 def progress(text: str) -> None:
     if sys.stderr.isatty():
         print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
@@ -62,10 +72,7 @@ def progress(text: str) -> None:
 def race(names: list[str], rounds: int, collector: str) -> dict:
     """The times of each contender, taking turns."""
     times = {name: [] for name in names}
-    with contextlib.ExitStack() as stack:
-        contenders = {name: Contender("contender.py", name, collector) for name in names}
-        for contender in contenders.values():
-            stack.callback(contender.stop)
+    with running({n: Contender("contender.py", n, collector) for n in names}) as contenders:
         for i in range(rounds):
             progress(f"round {i + 1} of {rounds}, collector {collector}")
             results = set()
@@ -84,10 +91,7 @@ def race(names: list[str], rounds: int, collector: str) -> dict:
 def node_race(names: list[str], shape: str, size: int, rounds: int) -> dict:
     """What each contender measured of a graph, by node, round by round."""
     seen = {name: [] for name in names}
-    with contextlib.ExitStack() as stack:
-        contenders = {name: Contender("nodes.py", name, shape, size) for name in names}
-        for contender in contenders.values():
-            stack.callback(contender.stop)
+    with running({n: Contender("nodes.py", n, shape, size) for n in names}) as contenders:
         for i in range(rounds):
             progress(f"round {i + 1} of {rounds}, {size} nodes of {shape}")
             for name, contender in contenders.items():

@@ -165,8 +165,8 @@ Node *node_of_type(State *state, PyTypeObject *type);
 void node_track(PyObject *node);
 int node_track_reachable(State *state, PyObject *holder, PyObject *stored);
 int node_write_out(State *state, Node *node);
-int node_is_swept(State *state, uint64_t mark);
 int node_visit_operands(Node *node, visitproc visit, void *arg);
+int node_is_swept(State *state, uint64_t mark);
 int node_keep_operands(State *state, Node *node);
 void node_drop_operands(Node *node);
 void node_let_go(const Node *node);
@@ -189,7 +189,6 @@ void op_hand_down(Node *node);
 PyObject *engine_apply(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
 PyObject *engine_opaque(PyObject *module, PyObject *args);
 PyObject *engine_make_opaque(PyObject *module, PyObject *args);
-Node *value_operand(State *state, PyObject *x);
 int number_of(State *state, PyObject *x, double *number);
 int as_double(State *state, PyObject *x, double *number);
 

@@ -102,7 +102,7 @@ constant(State *state, double number)
 
 /* A new reference to a Value as it is, or to a constant made of a number. NULL without an
  * error set: neither. */
-Node *
+static Node *
 value_operand(State *state, PyObject *x)
 {
     if (IS_VALUE(x)) {

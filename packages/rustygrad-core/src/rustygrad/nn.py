@@ -150,11 +150,6 @@ class Module:
         except StateDictError as error:
             raise StateDictError(f"{path}: {error}") from None
 
-    def _scope_below(self, outer: int) -> int:
-        """The number of this module's scope, in calls that come from the scope `outer`."""
-        steps = scope_path(outer), self.__dict__.get("_scope_name", "")
-        return scope_id(".".join(filter(None, steps)))
-
     def _learn_mode(self, outer: Mode) -> Mode:
         """The mode of calls that come from the mode `outer`: the same, in this module's scope."""
         caller = _calling_module()
@@ -166,7 +161,8 @@ class Module:
             for learned in ("_scope_modes", "_leaves", "_stack", "_stacks"):  # under another name
                 child.__dict__.pop(learned, None)
         self.named_parameters()  # marks them as parameters
-        scope = self._scope_below(outer.scope)
+        steps = scope_path(outer.scope), self.__dict__.get("_scope_name", "")
+        scope = scope_id(".".join(filter(None, steps)))
         modes: dict[Mode, Mode] = self.__dict__.setdefault("_scope_modes", {})
         modes[outer] = mode(scope, outer.grad, outer.anomaly, outer.recording)
         return modes[outer]

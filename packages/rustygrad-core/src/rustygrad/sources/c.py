@@ -10,18 +10,17 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
-from typing import IO, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from .._version import __version__
 from ..errors import ArgumentError
-from ..graph import Graph
 from ..ops import DIV, Op
 from .expressions import PRODUCT, Body, Language, Statement
 from .functions import Functions
 from .layout import filled, used, wrapped
 from .names import comment_text
 
-__all__ = ["CExporter", "c_source"]
+__all__ = ["c_source"]
 
 #: Longer functions are split: what compilers do with one takes longer than its length grows.
 _STATEMENTS: Final = 250
@@ -142,22 +141,6 @@ _RESERVED: Final = {
     "MATH_ERREXCEPT", "MATH_ERRNO", "MAXFLOAT", "NAN", "NULL", "OVERFLOW", "PLOSS", "SING",
     "SNAN", "SNANF", "SNANL", "TLOSS", "UNDERFLOW", "X_TLOSS",
 }  # fmt: skip
-
-
-class CExporter:
-    """Implements `rustygrad.interfaces.Exporter` for ``.c`` files."""
-
-    name = "c"
-
-    def export(self, graph: Graph, stream: IO[bytes], **options: Any) -> None:
-        """Write the graph in UTF-8; the options are those of `c_source`.
-
-        Raises:
-            ArgumentError: see `c_source`.
-            GraphError: see `c_source`.
-            TypeError: an option that `c_source` does not have.
-        """
-        stream.write(c_source(graph, **options).encode("utf-8"))
 
 
 def c_source(value: Any, *, wrt: Any = None, of: Any = None, prefix: str = "") -> str:

@@ -12,39 +12,23 @@ import keyword
 import math
 from collections.abc import Sequence
 from functools import cache
-from typing import IO, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from .. import ops
 from .._version import __version__
-from ..graph import Graph
 from ..ops import ABS, OPS, TANH, Op
 from .expressions import Body, Language, Statement
 from .functions import Functions
 from .layout import filled, used, wrapped
 from .names import comment_text
 
-__all__ = ["PythonExporter", "python_source"]
+__all__ = ["python_source"]
 
 #: What variables may not be called: these names mean something in the module.
 _RESERVED: Final = {
     *keyword.kwlist, "abs", "float", "forward", "gradient", "inf", "map", "math", "nan",
     "p", "parameters",
 }  # fmt: skip
-
-
-class PythonExporter:
-    """Implements `rustygrad.interfaces.Exporter` for ``.py`` files."""
-
-    name = "py"
-
-    def export(self, graph: Graph, stream: IO[bytes], **options: Any) -> None:
-        """Write the graph in UTF-8; the options are those of `python_source`.
-
-        Raises:
-            GraphError: see `python_source`.
-            TypeError: an option that `python_source` does not have.
-        """
-        stream.write(python_source(graph, **options).encode("utf-8"))
 
 
 def python_source(value: Any, *, wrt: Any = None, of: Any = None) -> str:
