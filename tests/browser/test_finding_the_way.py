@@ -72,6 +72,22 @@ def test_letters_can_be_switched_off(read):
     assert page.step == "1 / 6"
 
 
+def test_keys_work_at_once_when_the_dialog_has_closed(read):
+    page = read(shared())
+    page.page.evaluate(
+        """() => {
+          const [dialog, letters] = ["keys", "letters"].map((id) => document.getElementById(id));
+          dialog.showModal();
+          letters.focus();
+          dialog.close();  // the focus is taken from the box when the page is drawn, and not yet
+          const key = new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true });
+          document.activeElement.dispatchEvent(key);
+          letters.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true }));
+        }"""
+    )
+    assert page.step == "2 / 6"
+
+
 def test_space_presses_the_button_that_has_the_focus(read):
     page = read(shared())
     page.page.get_by_role("button", name="Step forward").focus()

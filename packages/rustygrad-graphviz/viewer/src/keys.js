@@ -43,8 +43,9 @@ export function listenToKeys(act) {
       event.altKey
     )
       return;
-    if (target.closest("input, select, textarea") && !(target.id === "slider" && event.key === " "))
-      return;
+    // what has the focus in a dialog that has closed loses it only when the page is drawn again
+    const typing = target.closest("input, select, textarea") && !dialog.contains(target);
+    if (typing && !(target.id === "slider" && event.key === " ")) return;
     if (event.key === " " && target.closest("button, a, summary")) return;
     const action = always[event.key] ?? (letters.checked ? single[event.key] : undefined);
     if (!action || document.body.classList.contains("is-empty")) return;
