@@ -426,6 +426,34 @@ def test_a_pickled_value_of_the_loopback_backend_comes_back_in_a_new_process(run
     assert run(read, "loopback").out == ["loopback 6.0"]
 
 
+@pytest.mark.parametrize("make", ["a * a", "a", "MLP(2, [2, 1])", "Mine(1.0)", "get_backend('c')"])
+def test_a_pickle_says_what_to_install_where_its_backend_is_not(run, tmp_path, make):
+    path = str(tmp_path / "pickled")
+    write = f"""
+        import pickle
+        from rustygrad import MLP, Value, get_backend
+        from rustygrad.reference import ReferenceBackend
+
+        class Mine(Value):
+            pass
+
+        a = Value(3.0)
+        ReferenceBackend.name = "c"
+        get_backend = lambda name: ReferenceBackend()
+        pickle.dump({make}, open({path!r}, "wb"))
+    """
+    read = f"""
+        import pickle
+        pickle.load(open({path!r}, "rb"))
+    """
+    wrote = run(write)
+    assert wrote.code == 0, wrote.err
+    assert run(read).error == (
+        "rustygrad.errors.UnknownNameError: this pickle needs the backend 'c': no such backend. "
+        "Installed: 'python'. Install it with: pip install rustygrad-c"
+    )
+
+
 # --- the reference alone ---
 
 

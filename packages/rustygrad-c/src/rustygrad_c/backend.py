@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from rustygrad.copying import by_name
 from rustygrad.graph import Graph
 from rustygrad.interfaces import Numerics, exact
 from rustygrad.notebook import mimebundle
@@ -40,8 +41,8 @@ class CBackend:
     sgd = staticmethod(_engine.sgd)
     adam = staticmethod(_engine.adam)
 
-    def __reduce__(self) -> str:
-        return "backend"  # the one of this module
+    def __reduce__(self) -> tuple[Callable[[str], Any], tuple[str]]:
+        return by_name, (self.name,)
 
     def custom(
         self, name: str, operands: Sequence[Any], data: float, vjp: Callable[..., Any]

@@ -13,7 +13,11 @@ its record::
 
 ``cls`` is the class of the node, ``code`` the position of its operation in the
 op table, and ``attribute`` the operation's constant, the role of a leaf, or the
-`Pull` of an opaque node. The function is pickled by its name.
+`Pull` of an opaque node. The function is pickled by its name. Its backend is pickled as
+`by_name` says, so that whoever lacks it learns what to install::
+
+    def __reduce__(self):
+        return by_name, (self.name,)
 """
 
 from __future__ import annotations
@@ -29,9 +33,20 @@ from .opaque import Pull
 from .ops import LEAF, OPAQUE, OPS
 from .sweep import topological_order
 
-__all__ = ["clone", "reduce", "restore"]
+__all__ = ["by_name", "clone", "reduce", "restore"]
 
 _HAVE_ATTRIBUTE: Final = {op.code for op in OPS.values() if op.attribute}
+
+
+def by_name(name: str) -> Any:
+    """The backend that something in a pickle belongs to.
+
+    Raises:
+        PluginError: it is not installed, or fails to load.
+    """
+    from .selection import backend_asked_for
+
+    return backend_asked_for(name, f"this pickle needs the backend {name!r}")
 
 
 def clone(node: Any, rebuild: Callable[..., Any]) -> Any:
@@ -61,10 +76,11 @@ def reduce(
         GraphError: a node's `_backward` is a closure, which would go on pointing
             at the nodes it was written for.
     """
-    graph, value = root._backend.capture((root,)), root._backend.Value
+    backend = root._backend
+    graph, value = backend.capture((root,)), backend.Value
     leaf, opaque = LEAF.code, OPAQUE.code
     leaves: dict[int, Any] = {}
-    kinds: dict[int, tuple[type[Any], Pull | None]] = {}
+    kinds: dict[int, tuple[type[Any] | None, Pull | None]] = {}
     owned: dict[int, Any] = {}
     for i, (code, node) in enumerate(zip(graph.op, order_of((root,)))):
         plain = type(node) is value and not node.__dict__
@@ -72,9 +88,9 @@ def reduce(
             if not plain or node._role != "constant":
                 leaves[i] = node
         elif not plain or code == opaque:
-            kinds[i] = type(node), _pull(node)
+            kinds[i] = (None if type(node) is value else type(node)), _pull(node)
             owned[i] = _owned(node)
-    return _rebuild, (value, rebuild, graph, leaves, kinds), owned or None
+    return _rebuild, (backend, rebuild, graph, leaves, kinds), owned or None
 
 
 def restore(
@@ -118,13 +134,13 @@ def _pull(node: Any) -> Pull | None:
 
 
 def _rebuild(
-    value: type[Any],
+    backend: Any,
     rebuild: Callable[..., Any],
     graph: Graph,
     leaves: dict[int, Any],
-    kinds: dict[int, tuple[type[Any], Any]],
+    kinds: dict[int, tuple[type[Any] | None, Any]],
 ) -> Any:
-    plain, leaf = (value, None), LEAF.code
+    value, plain, leaf = backend.Value, (None, None), LEAF.code
     nodes: list[Any] = []
     below = map(nodes.__getitem__, graph.operands)  # each is there by the time it is taken
     columns = graph.op, graph.data, graph.grad, graph.attribute, graph.role, graph.scope
@@ -139,5 +155,5 @@ def _rebuild(
         elif code in _HAVE_ATTRIBUTE:
             attribute = constant
         operands = tuple(islice(below, count))
-        nodes.append(rebuild(cls, code, operands, data, grad, attribute, scope))
+        nodes.append(rebuild(cls or value, code, operands, data, grad, attribute, scope))
     return nodes[-1]

@@ -67,8 +67,8 @@ def leaves_lose_their_identity(m: Engine) -> None:
     right = m.copying.reduce
 
     def reduce(*arguments: Any) -> Any:
-        rebuild, (value, make, graph, _, kinds), *_ = right(*arguments)
-        return rebuild, (value, make, graph, {}, kinds)
+        rebuild, (backend, make, graph, _, kinds), *_ = right(*arguments)
+        return rebuild, (backend, make, graph, {}, kinds)
 
     m.copying.reduce = reduce
 

@@ -24,8 +24,10 @@ class ReferenceBackend:
     numerics: Numerics = exact
     Value = value.Value
 
-    def __reduce__(self) -> str:
-        return "backend"  # the one of this module
+    def __reduce__(self) -> tuple[Callable[[str], Any], tuple[str]]:
+        from ..copying import by_name
+
+        return by_name, (self.name,)
 
     apply = staticmethod(apply)
 
