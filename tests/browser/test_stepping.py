@@ -142,6 +142,15 @@ def test_a_graph_before_backward_says_so_and_shows_what_it_would_give(read):
     assert page.facts(0)["grad"] == "6.0"
 
 
+def test_a_graph_too_large_for_a_page_is_folded_and_can_be_played(read, monkeypatch):
+    monkeypatch.setattr("rustygrad_graphviz.page.LARGEST", 400)
+    page = read(moons())
+    assert "nodes are too many for one page; modules are folded, fold=" in page.text("#notice")
+    page.press("End")
+    assert page.story == "Backward is complete"
+    assert "× 100" in " ".join(page.texts("#right .card"))
+
+
 def test_below_a_node_of_the_users_own_gradients_are_as_captured(read):
     a = Value(2.0, label="a")
     b = a * 3.0

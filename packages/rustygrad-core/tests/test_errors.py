@@ -15,6 +15,7 @@ from rustygrad.errors import RustygradError
         ("LengthError", ValueError),
         ("StateDictError", ValueError),
         ("GraphError", ValueError),
+        ("OptionError", TypeError),
         ("AnomalyError", ArithmeticError),
         ("PluginError", RustygradError),
         ("UnknownNameError", ValueError),

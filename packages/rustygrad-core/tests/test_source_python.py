@@ -12,7 +12,7 @@ import rustygrad
 from hypothesis import given
 from hypothesis import strategies as st
 from rustygrad import Graph, export
-from rustygrad.errors import GraphError
+from rustygrad.errors import GraphError, OptionError
 from rustygrad.ops import OPS, POW
 from rustygrad.reference import Value
 from rustygrad.sources import python, python_source
@@ -294,9 +294,20 @@ def test_a_label_that_no_node_has_is_refused():
     assert str(caught.value) == "0 nodes are labelled 'b'; the labels are: 'a'"
 
 
-def test_an_unknown_option_is_a_type_error_and_leaves_no_file(tmp_path):
-    with pytest.raises(TypeError):
-        export(Value(1.0), tmp_path / "f.py", colour="red")
+@pytest.mark.parametrize(
+    ("suffix", "option", "message"),
+    [
+        ("py", "colour", "a .py file has no option 'colour'. It has: wrt, of, names"),
+        ("c", "prefx", "a .c file has no option 'prefx'. Did you mean 'prefix'? It has: wrt, of, prefix, names"),
+        ("c", "name", "a .c file has no option 'name'. Did you mean 'names'? It has: wrt, of, prefix, names"),
+    ],
+)  # fmt: skip
+def test_an_unknown_option_names_the_known_ones_and_leaves_no_file(
+    tmp_path, suffix, option, message
+):
+    with pytest.raises(OptionError) as caught:
+        export(Value(1.0), tmp_path / f"f.{suffix}", **{option: "red"})
+    assert str(caught.value) == message
     assert list(tmp_path.iterdir()) == []
 
 

@@ -7,7 +7,7 @@ import re
 import pytest
 import rustygrad
 from rustygrad import Graph, Neuron, Value
-from rustygrad.errors import ArgumentError
+from rustygrad.errors import ArgumentError, OptionError
 from rustygrad_graphviz.dot import BANNER, DotExporter, dot
 from rustygrad_graphviz.options import DIRECTIONS
 from rustygrad_graphviz.palette import COLOURS, TROUBLE, fill
@@ -226,6 +226,8 @@ def test_an_option_that_makes_no_sense_is_an_error(options, message):
         drawn(Value(1.0), **options)
 
 
-def test_an_option_that_does_not_exist_is_a_type_error():
-    with pytest.raises(TypeError, match="colour"):
+def test_an_option_that_does_not_exist_is_refused():
+    with pytest.raises(
+        OptionError, match=r"a \.dot file has no option 'colour'\. It has: rankdir, "
+    ):
         DotExporter().export(Graph.capture(Value(1.0)), io.BytesIO(), colour="red")

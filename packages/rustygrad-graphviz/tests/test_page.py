@@ -1,5 +1,6 @@
 """The exporter of ``.html`` files: what it writes, without a browser."""
 
+import io
 import json
 import re
 
@@ -7,8 +8,8 @@ import pytest
 import rustygrad
 from hypothesis import example, given
 from hypothesis import strategies as st
-from rustygrad import Graph, Value
-from rustygrad.errors import ArgumentError, GraphError, PluginError
+from rustygrad import MLP, Graph, Value
+from rustygrad.errors import ArgumentError, GraphError, OptionError, PluginError
 from rustygrad_graphviz import page as module
 from rustygrad_graphviz.page import LARGEST, ROOTS, HtmlExporter, page
 
@@ -124,21 +125,55 @@ def test_a_title_is_text():
 
 
 def test_an_unknown_option_is_refused():
-    with pytest.raises(TypeError, match="colour"):
-        described(Value(1.0), colour="red")
+    message = "a .html file has no option 'colour'. It has: title, expand, names"
+    with pytest.raises(OptionError, match=message):
+        HtmlExporter().export(Graph.capture(Value(1.0)), io.BytesIO(), colour="red")
+
+
+def ladder(steps):
+    """Operations that do not repeat, each made of the one before."""
+    x = Value(1.0)
+    for _ in range(steps):
+        x = x + x
+    return Graph.capture(x)
 
 
 def test_too_large_a_graph_is_refused_with_advice_that_helps(tmp_path):
-    x = Value(1.0)
-    for _ in range(LARGEST // 3 + 1):
-        x = x + x
-    graph = Graph.capture(x)
-    path = tmp_path / "g.html"
-    advice = r"graph\.slice\(node, depth=20\), .*graph\.fold\(depth=1\), .*graph\.collapse\(\)"
-    with pytest.raises(GraphError, match=f"a page holds 400,000 nodes and operands.*{advice}"):
+    graph, path = ladder(LARGEST // 3 + 1), tmp_path / "g.html"
+    with pytest.raises(GraphError) as caught:
         rustygrad.export(graph, path)
+    assert str(caught.value) == (
+        "a page holds 400,000 nodes and operands. This graph has 400,003, and 400,003 with modules "
+        "folded and what repeats drawn once: give it a part, graph.slice(node, depth=20)"
+    )
     assert not path.exists()
     assert rustygrad.export(graph.slice(graph[-1], depth=20), path).exists()
+
+
+def test_a_graph_that_fits_when_it_is_folded_is_folded_and_says_so(monkeypatch):
+    model = MLP(2, [3, 1])
+    loss = sum(model([float(i), 1.0]) for i in range(4))
+    loss.backward()
+    graph = Graph.capture(loss)
+    assert held(page(graph))["note"] == ""
+    monkeypatch.setattr(module, "LARGEST", 30)
+    record = held(page(graph))
+    assert record["note"] == (
+        f"{len(graph)} nodes are too many for one page; modules are folded, fold=1. "
+        "To step through a part in full, export graph.slice(node)."
+    )
+    assert record["symbols"].count("layers") == 1
+    assert record["ran"]
+
+
+def test_what_repeats_is_one_node_where_folding_is_not_enough(monkeypatch):
+    graph = Graph.capture(rustygrad.sum([Value(float(i)).tanh() for i in range(50)]))
+    monkeypatch.setattr(module, "LARGEST", 100)
+    record = held(page(graph))
+    assert record["note"].startswith(
+        "101 nodes are too many for one page; what repeats is drawn once, "
+    )
+    assert any("50" in label for label in record["labels"].values())
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 import pytest
 import rustygrad
 from rustygrad import MLP, Graph, Value
-from rustygrad.errors import ArgumentError, ExportError, UnknownNameError
+from rustygrad.errors import ArgumentError, ExportError, OptionError, UnknownNameError
 from rustygrad_graphviz import layout, render
 from rustygrad_graphviz.dot import dot
 from rustygrad_graphviz.render import PictureExporter
@@ -302,8 +302,10 @@ def test_an_option_that_makes_no_sense_leaves_the_old_file(tmp_path, suffix):
     assert [p.read_text() for p in tmp_path.iterdir()] == ["old"]
 
 
-def test_an_option_that_does_not_exist_is_a_type_error():
-    with pytest.raises(TypeError, match="colour"):
+def test_an_option_that_does_not_exist_is_refused():
+    with pytest.raises(
+        OptionError, match=r"a \.svg file has no option 'colour'\. It has: rankdir, "
+    ):
         drawn("svg", Graph.capture(value()), colour="red")
 
 

@@ -7,6 +7,9 @@ what was expected and what to do.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from typing import Any
+
 
 class RustygradError(Exception):
     """Base of everything that the library raises on purpose."""
@@ -46,6 +49,35 @@ class GraphError(ArgumentError):
 
 class ExportError(RustygradError, RuntimeError):
     """A picture cannot be drawn: a program is missing or fails, or it takes too long."""
+
+
+class OptionError(RustygradError, TypeError):
+    """An exporter was given an option that it does not have."""
+
+    @classmethod
+    def check(cls, suffix: str, options: Iterable[str], taker: Callable[..., Any]) -> None:
+        """Refuse options that are no keyword-only parameters of the function that takes them.
+
+        Args:
+            suffix: of the exporter's files, without the dot.
+            options: their names, as they were given.
+            taker: the function, or a class.
+
+        Raises:
+            OptionError: the first that is none, with the near match.
+        """
+        import difflib
+        import inspect
+
+        parameters = inspect.signature(taker).parameters.values()
+        known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+        for option in options:
+            if option not in known:
+                possible = [*known, "names"]  # the last is a parameter of `export` itself
+                near = difflib.get_close_matches(option, possible, n=1)
+                hint = f" Did you mean {near[0]!r}?" if near else ""
+                listed = ", ".join(possible)
+                raise cls(f"a .{suffix} file has no option {option!r}.{hint} It has: {listed}")
 
 
 class AnomalyError(RustygradError, ArithmeticError):

@@ -32,6 +32,7 @@ def export(
 
     Raises:
         ArgumentError: the path has no suffix, or there are `names` for a Graph.
+        OptionError: the exporter has no such option.
         UnknownNameError: no installed exporter writes files of that suffix.
         GraphError: `value` is neither a Value nor a Graph, or a Graph without nodes,
             or `names` are no mapping.

@@ -338,6 +338,7 @@ class Exporter(Protocol):
         """Write the graph to a binary stream; text in UTF-8.
 
         Raises:
-            TypeError: an option that it does not have.
+            TypeError: an option that it does not have; `OptionError.check` raises one
+                that helps.
         """
         ...

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import IO, Any, Final
 
+from rustygrad.errors import OptionError
 from rustygrad.graph import Graph, Node
 from rustygrad.ops import DIV, GREATER, OPAQUE, POWER, SUB, WHERE
 
@@ -55,8 +56,9 @@ class DotExporter:
 
         Raises:
             ArgumentError: an option has a value that makes no sense.
-            TypeError: an option that `Options` does not have.
+            OptionError: an option that `Options` does not have.
         """
+        OptionError.check(self.name, options, Options)
         chosen = Options(**options)
         for line in lines(fitted(graph, chosen), chosen):
             stream.write(line.encode("utf-8"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +12,7 @@ from rustygrad.modes import scope_path
 
 from .options import Options
 
-__all__ = ["Excerpt", "fitted"]
+__all__ = ["Excerpt", "condensed", "fitted"]
 
 #: How many operands of one node are drawn where not all nodes are.
 _ABREAST: Final = 8
@@ -44,8 +45,7 @@ def fitted(graph: Graph, options: Options) -> Excerpt:
         return _whole(graph)
     if fold is not None:
         return _whole(graph.fold(None if fold is True else fold))
-    drawn, done = _condensed(graph, page)
-    said = [f"{len(graph):,} nodes are too many for one page", *done]
+    drawn, said = condensed(graph, lambda smaller: len(smaller) <= page)
     if len(drawn) <= page:
         return _whole(drawn, "; ".join(said))
     shown, hidden = _nearest(drawn, page)
@@ -57,23 +57,24 @@ def _whole(graph: Graph, note: str = "") -> Excerpt:
     return Excerpt(graph, list(range(len(graph))), {}, note)
 
 
-def _condensed(graph: Graph, page: int) -> tuple[Graph, list[str]]:
-    """The finest fold that fits on a page, else the smallest, and what was done.
+def condensed(graph: Graph, fits: Callable[[Graph], bool]) -> tuple[Graph, list[str]]:
+    """The finest fold that fits on a page, else the smallest, and what is to be said of it.
 
     Modules are folded; where no depth of that is enough, what repeats is drawn once too.
     """
+    said = [f"{len(graph):,} nodes are too many for one page"]
     deepest = max(scope_path(s).count(".") + 1 if s else 0 for s in set(graph.scope))
     depths = range(deepest, 0, -1)
-    alone = bool(depths) and len(graph.fold(1)) <= page
+    alone = bool(depths) and fits(graph.fold(1))
     for depth in depths:
         done = [f"modules are folded, fold={depth}"]
         drawn = graph.fold(depth)
         if not alone:
             done.append(_ONCE)
             drawn = drawn.collapse()
-        if len(drawn) <= page:
-            return drawn, done
-    return (drawn, done) if depths else (graph.collapse(), [_ONCE])
+        if fits(drawn):
+            return drawn, said + done
+    return (drawn, said + done) if depths else (graph.collapse(), [*said, _ONCE])
 
 
 def _nearest(graph: Graph, page: int) -> tuple[list[int], dict[int, int]]:

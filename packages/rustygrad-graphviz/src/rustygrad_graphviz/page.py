@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from importlib.resources import files
 from typing import IO, Any, Final
 
-from rustygrad.errors import ArgumentError, GraphError, PluginError
+from rustygrad.errors import ArgumentError, GraphError, OptionError, PluginError
 from rustygrad.files import floats_to_json
 from rustygrad.formulas import forward_formula, local_formulas
 from rustygrad.graph import ROLES, Graph
@@ -25,6 +25,7 @@ from rustygrad.modes import scope_path
 from rustygrad.ops import LEAF, OPAQUE, by_code
 
 from ._version import __version__
+from .fitting import condensed
 from .groups import groups
 from .playback import Record, backward, local_derivatives, once, recursion, visits
 
@@ -59,9 +60,10 @@ class HtmlExporter:
 
         Raises:
             ArgumentError: an option has a value that makes no sense.
-            GraphError: the graph is too large for a page.
-            TypeError: an option that `page` does not have.
+            GraphError: the graph is too large for a page, folded too.
+            OptionError: an option that `page` does not have.
         """
+        OptionError.check(self.name, options, page)
         stream.write(page(graph, **options).encode("ascii"))
 
 
@@ -81,7 +83,8 @@ def page(graph: Graph, *, title: str = "", expand: bool = False) -> str:
     """The page of a graph, as HTML in ASCII.
 
     It plays backward from each result that was captured, up to eight of them. Where
-    `backward` has not run, it shows what it would give, and says so.
+    `backward` has not run, it shows what it would give, and says so. A graph of more than
+    400,000 nodes and operands is folded until it fits, and the page says so too.
 
     Args:
         graph: what to show.
@@ -91,28 +94,38 @@ def page(graph: Graph, *, title: str = "", expand: bool = False) -> str:
 
     Raises:
         ArgumentError: `title` is no text.
-        GraphError: the graph has more than 400,000 nodes and operands.
+        GraphError: the graph is too large, folded too.
         PluginError: the package was built without the page.
     """
     if not isinstance(title, str):
         raise ArgumentError(f"title is text, not {title!r}")
-    _check_size(graph)
-    if expand:
-        graph = graph.expand()
-        _check_size(graph)
+    graph, note = _fitted(graph.expand() if expand else graph)
     before, _, after = template().partition(_PLACE)
-    text = json.dumps(_described(graph, title, expand), allow_nan=False, separators=(",", ":"))
+    described = _described(graph, title, expand) | {"note": note}
+    text = json.dumps(described, allow_nan=False, separators=(",", ":"))
     return before + text.replace("<", "\\u003c") + after
 
 
-def _check_size(graph: Graph) -> None:
-    size = len(graph) + len(graph.operands)
-    if size > LARGEST:
+def _fitted(graph: Graph) -> tuple[Graph, str]:
+    """The graph, folded where it is too large for a page, and what was done."""
+    if _fits(graph):
+        return graph, ""
+    smaller, said = condensed(graph, _fits)
+    if not _fits(smaller):
         raise GraphError(
-            f"a page holds {LARGEST:,} nodes and operands, and this graph has {size:,}: give it a "
-            "part, graph.slice(node, depth=20), or modules as one node each, graph.fold(depth=1), "
-            "or what repeats once, graph.collapse()"
+            f"a page holds {LARGEST:,} nodes and operands. This graph has {_size(graph):,}, and "
+            f"{_size(smaller):,} with modules folded and what repeats drawn once: give it a part, "
+            "graph.slice(node, depth=20)"
         )
+    return smaller, f"{'; '.join(said)}. To step through a part in full, export graph.slice(node)."
+
+
+def _size(graph: Graph) -> int:
+    return len(graph) + len(graph.operands)
+
+
+def _fits(graph: Graph) -> bool:
+    return _size(graph) <= LARGEST
 
 
 def _described(graph: Graph, title: str, expanded: bool) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from typing import IO, Any, Final
 
-from rustygrad.errors import ExportError
+from rustygrad.errors import ExportError, OptionError
 from rustygrad.graph import Graph
 
 from .dot import lines
@@ -57,8 +57,9 @@ class PictureExporter:
             ArgumentError: an option has a value that makes no sense.
             ExportError: Graphviz is not installed or fails, the layout takes longer
                 than `timeout`, or there is more to draw than `LARGEST`.
-            TypeError: an option that `Options` does not have.
+            OptionError: an option that `Options` does not have.
         """
+        OptionError.check(self.name, options, Options)
         chosen = Options(**options)
         excerpt = fitted(graph, chosen)
         _refuse_masses(excerpt)

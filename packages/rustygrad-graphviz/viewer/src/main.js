@@ -333,14 +333,17 @@ function introduce() {
     plural(graph.count, "node"),
     ...tally.filter(([, n]) => n).map(([role, n]) => plural(Number(n), String(role))),
   ].join(" · ");
-  const notice = byId("notice");
-  if (!graph.count) notice.textContent = "This graph has no nodes: there is nothing to play.";
-  else if (!graph.ran)
-    notice.textContent =
-      "backward() has not run on this graph. The gradients shown are what it would give.";
-  else if (graph.outputs.length > graph.record.sweeps.length)
-    notice.textContent = `Backward is played from the first ${graph.record.sweeps.length} of ${graph.outputs.length} results.`;
-  notice.hidden = !notice.textContent;
+  const notes = [];
+  if (!graph.count) notes.push("This graph has no nodes: there is nothing to play.");
+  if (graph.record.note) notes.push(graph.record.note);
+  if (graph.count && !graph.ran)
+    notes.push("backward() has not run on this graph. The gradients shown are what it would give.");
+  if (graph.outputs.length > graph.record.sweeps.length)
+    notes.push(
+      `Backward is played from the first ${graph.record.sweeps.length} of ${graph.outputs.length} results.`,
+    );
+  byId("notice").textContent = notes.join(" ");
+  byId("notice").hidden = !notes.length;
   const roots = /** @type {HTMLSelectElement} */ (byId("root"));
   graph.record.sweeps.forEach((/** @type {any} */ sweep, /** @type {number} */ k) =>
     roots.append(h("option", { value: k }, cut(graph.name(sweep.right.root), 24))),

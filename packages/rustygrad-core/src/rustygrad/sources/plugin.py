@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import IO, Any
 
+from ..errors import OptionError
 from ..graph import Graph
 from ..hookspecs import RegisterExporter, hookimpl
 from ..interfaces import API_VERSION, Exporter, PluginInfo
@@ -28,8 +29,9 @@ class SourceExporter:
         """Write the graph in UTF-8; the options and the errors are those of the function.
 
         Raises:
-            TypeError: an option that it does not have.
+            OptionError: an option that it does not have.
         """
+        OptionError.check(self.name, options, self._source)
         stream.write(self._source(graph, **options).encode("utf-8"))
 
 
