@@ -7,12 +7,14 @@
  *   module.c    the module, its state, how it gets the op table
  *   node.c      making and freeing nodes
  *   ops.c       forward and vjp of every row of the op table
- *   value.c     the type Value: operators, methods, attributes
+ *   operators.c what makes nodes: operators, methods, any row of the table
+ *   value.c     the type Value: construction, attributes, what it shows
  *   backward.c  the traversal and the sweep
  *   columns.c   capture and rebuilding, in columns
  *   chain.c     sums of products, folded
  *   block.c     the parameters of a layer, side by side
- *   layers.c    a stack of layers in one call, its results folded
+ *   stack.c     a stack of layers as one function
+ *   layers.c    what a call of it computed, folded
  *   steps.c     the optimisers' steps
  */
 #ifndef RUSTYGRAD_ENGINE_H
@@ -185,12 +187,26 @@ double op_pow(double x, double exponent);
 double op_many(int op, Node **operands, uint32_t count);
 void op_hand_down(Node *node);
 
-/* value.c */
+/* operators.c */
+#define UNARY_METHODS(X) X(relu) X(tanh) X(sigmoid) X(exp) X(log) X(sqrt) X(sin) X(cos)
+#define X(name) PyObject *value_##name(PyObject *self, PyObject *unused);
+UNARY_METHODS(X)
+#undef X
+PyObject *value_add(PyObject *a, PyObject *b);
+PyObject *value_sub(PyObject *a, PyObject *b);
+PyObject *value_mul(PyObject *a, PyObject *b);
+PyObject *value_div(PyObject *a, PyObject *b);
+PyObject *value_power(PyObject *a, PyObject *b, PyObject *modulus);
+PyObject *value_neg(PyObject *self);
+PyObject *value_pos(PyObject *self);
+PyObject *value_abs(PyObject *self);
 PyObject *engine_apply(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
 PyObject *engine_opaque(PyObject *module, PyObject *args);
-PyObject *engine_make_opaque(PyObject *module, PyObject *args);
 int number_of(State *state, PyObject *x, double *number);
 int as_double(State *state, PyObject *x, double *number);
+
+/* value.c */
+PyObject *engine_make_opaque(PyObject *module, PyObject *args);
 
 /* backward.c */
 PyObject *value_backward(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names);
@@ -229,8 +245,10 @@ int chain_visit(Node *node, visitproc visit, void *arg);
 void chain_hand_down(Node *node, uint32_t from, uint32_t to);
 int chain_write_out(State *state, Node *node);
 
-/* layers.c */
+/* stack.c */
 PyObject *engine_stack(PyObject *module, PyObject *args);
+
+/* layers.c */
 Node **layers_inputs(Node *node, uint32_t *count);
 void layers_track(Node *node);
 void layers_reset(Node *node, uint64_t mark);

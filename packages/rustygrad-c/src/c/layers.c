@@ -12,71 +12,12 @@
  * order of nodes they stand right before that first result, and hand down right
  * after it: layer by layer, in each the last neuron first.
  */
-#include "engine.h"
-#include <stddef.h>
+#include "layers.h"
 #include <string.h>
-#include <structmember.h>
-
-/* One layer of a stack. */
-typedef struct {
-    Block *block;
-    int activation;     /* an operation of one operand, or OP_leaf for none */
-    size_t numbers;     /* where its numbers begin in a record */
-    uint32_t *scopes;   /* one a neuron */
-    uint32_t scope;     /* of the layer itself */
-} Layer;
-
-/* A list that must hold these items, or the stack is out of date. */
-typedef struct {
-    PyObject *list;
-    PyObject *items; /* a tuple */
-} Watched;
-
-struct Stack {
-    PyObject_HEAD
-    vectorcallfunc call;
-    PyObject *mode;              /* it answers in this mode alone */
-    PyObject *counter, *counted; /* a list of one number, and that number when it was made */
-    Watched *watched;
-    Py_ssize_t watching;
-    Layer *layers;
-    uint32_t depth;
-    uint32_t inputs, outputs;
-    int recording; /* the mode records how things are made */
-    size_t size;     /* of a record, in numbers */
-    Py_ssize_t room; /* the same with its pointers, in words */
-    Record *free_records;
-};
-
-/* What one call computed. `numbers` holds the inputs' data and gradients, then for each layer
- * those of its dots, and those of its activations where it has any. What the results
- * themselves hold is theirs: the user may change it. */
-struct Record {
-    PyObject_VAR_HEAD
-    Stack *stack;
-    Node **results; /* borrowed; NULL for one that is gone */
-    Node **inputs;
-    int with_nodes; /* whether the inputs are nodes */
-    uint64_t mark;  /* the traversal that has seen it last */
-    Record *next;   /* in the list of free ones */
-    double numbers[];
-};
-
-static inline size_t
-width(const Layer *layer)
-{
-    return layer->block->outputs;
-}
-
-static inline int
-is_last(const Stack *stack, const Layer *layer)
-{
-    return layer == stack->layers + stack->depth - 1;
-}
 
 /* --- records --- */
 
-static Record *
+Record *
 record_new(State *state, Stack *stack)
 {
     Record *record = stack->free_records;
@@ -207,8 +148,8 @@ outs(Record *record, const Layer *layer)
 }
 
 /* Compute a record from its inputs' data; where the last numbers lie. */
-static const double *
-compute(Stack *stack, Record *record)
+const double *
+record_compute(Stack *stack, Record *record)
 {
     const double *x = record->numbers;
     for (Layer *layer = stack->layers; layer < stack->layers + stack->depth; layer++) {
@@ -226,190 +167,6 @@ compute(Stack *stack, Record *record)
         x = out;
     }
     return x;
-}
-
-/* Whether the stack is still what it was made for. */
-static int
-up_to_date(Stack *stack)
-{
-    if (PyList_GET_SIZE(stack->counter) != 1 ||
-        PyList_GET_ITEM(stack->counter, 0) != stack->counted) {
-        return 0;
-    }
-    for (uint32_t l = 0; l < stack->depth; l++) {
-        if (stack->layers[l].block->broken) {
-            return 0;
-        }
-    }
-    for (Watched *w = stack->watched; w < stack->watched + stack->watching; w++) {
-        Py_ssize_t count = PyTuple_GET_SIZE(w->items);
-        if (PyList_GET_SIZE(w->list) != count ||
-            memcmp(((PyListObject *)w->list)->ob_item, ((PyTupleObject *)w->items)->ob_item,
-                   count * sizeof(PyObject *)) != 0) {
-            return 0;
-        }
-    }
-    return 1;
-}
-
-/* A node with its data and gradient, tracked where nodes are. */
-static Node *
-plain_node(State *state, int op, double data, double grad, uint32_t scope)
-{
-    Node *node = node_new(state, op, data);
-    if (node != NULL) {
-        node->grad = grad;
-        node->scope = scope;
-        if (state->tracking) {
-            node_track((PyObject *)node);
-        }
-    }
-    return node;
-}
-
-/* Whether it is a list or tuple of floats and Values: reading it runs no Python. */
-static int
-is_plain(PyObject *inputs)
-{
-    if (!PyList_CheckExact(inputs) && !PyTuple_CheckExact(inputs)) {
-        return 0;
-    }
-    PyObject **items = PySequence_Fast_ITEMS(inputs);
-    for (Py_ssize_t j = 0; j < PySequence_Fast_GET_SIZE(inputs); j++) {
-        if (!PyFloat_CheckExact(items[j]) && !IS_EXACT(items[j])) {
-            return 0;
-        }
-    }
-    return 1;
-}
-
-/* Take the inputs over, numbers or Values. 1: done, 0: not for us, -1: error. */
-static int
-take_inputs(State *state, Stack *stack, Record *record, PyObject *const *items)
-{
-    uint32_t n = stack->inputs, values = 0;
-    double *x = record->numbers;
-    for (uint32_t j = 0; j < n; j++) { /* allocates nothing, so plain items stay what they are */
-        record->inputs[j] = NULL;
-        if (PyFloat_CheckExact(items[j])) {
-            x[j] = PyFloat_AS_DOUBLE(items[j]);
-        }
-        else if (IS_EXACT(items[j]) && !(((Node *)items[j])->flags & OWNED)) {
-            record->inputs[j] = (Node *)items[j];
-            x[j] = record->inputs[j]->data;
-            values++;
-        }
-        else {
-            int is_number = IS_VALUE(items[j]) ? 0 : number_of(state, items[j], &x[j]);
-            if (is_number <= 0) {
-                return is_number;
-            }
-        }
-    }
-    if (values == 0) {
-        memset(x + n, 0, n * sizeof(double));
-        return 1;
-    }
-    for (uint32_t j = 0; j < n; j++) {
-        Py_XINCREF(record->inputs[j]);
-    }
-    int status = 1;
-    for (uint32_t j = 0; j < n && status > 0; j++) {
-        if (record->inputs[j] == NULL) {
-            record->inputs[j] = plain_node(state, OP_leaf, x[j], 0.0, stack->layers[0].scope);
-            if (record->inputs[j] == NULL) {
-                status = -1;
-                break;
-            }
-            record->inputs[j]->role = ROLE_INPUT;
-        }
-    }
-    for (uint32_t j = 0; j < n && status < 0; j++) {
-        Py_XDECREF(record->inputs[j]);
-    }
-    record->with_nodes = status > 0;
-    return status;
-}
-
-/* The result of one call: a Value, or a list where there are several. */
-static PyObject *
-results(State *state, Stack *stack, Record *record, const double *data)
-{
-    Layer *last = stack->layers + stack->depth - 1;
-    PyObject *list = stack->outputs > 1 ? PyList_New(stack->outputs) : NULL;
-    if (stack->outputs > 1 && list == NULL) {
-        return NULL;
-    }
-    for (uint32_t k = 0; k < stack->outputs; k++) {
-        Node *node = node_new(state, OP_leaf, data[k]);
-        if (node == NULL) {
-            Py_XDECREF(list);
-            return NULL;
-        }
-        node->scope = last->scopes[k];
-        if (stack->recording) {
-            node->op = OP_layers;
-            node->flags |= FOLDED;
-            node->record = (Record *)Py_NewRef(record);
-            node->position = k;
-            record->results[k] = node;
-        }
-        else {
-            node->role = ROLE_INPUT;
-        }
-        if (state->tracking) {
-            node_track((PyObject *)node);
-        }
-        if (list == NULL) {
-            return (PyObject *)node;
-        }
-        PyList_SET_ITEM(list, k, (PyObject *)node);
-    }
-    return list;
-}
-
-static PyObject *
-stack_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
-{
-    Stack *stack = (Stack *)self;
-    State *state = PyType_GetModuleState(Py_TYPE(self));
-    if (PyVectorcall_NARGS(nargsf) != 1 || names != NULL) {
-        PyErr_SetString(PyExc_TypeError, "a stack takes one argument, the inputs");
-        return NULL;
-    }
-    PyObject *mode, *inputs = args[0];
-    if (state == NULL) { /* at the end of the interpreter; the error is set */
-        return NULL;
-    }
-    if (PyContextVar_Get(state->current, NULL, &mode) < 0) {
-        return NULL;
-    }
-    Py_DECREF(mode); /* modes live for ever */
-    if (mode != stack->mode || !up_to_date(stack) ||
-        !(PyList_CheckExact(inputs) || PyTuple_CheckExact(inputs) ||
-          (PySequence_Check(inputs) && PyObject_CheckBuffer(inputs)))) {
-        Py_RETURN_NONE;
-    }
-    Record *record = record_new(state, stack); /* first: making it may run the collector */
-    if (record == NULL) {
-        return NULL;
-    }
-    PyObject *items = is_plain(inputs) ? Py_NewRef(inputs) : PySequence_List(inputs);
-    PyObject *made = NULL;
-    int taken = 0;
-    if (items != NULL && PySequence_Fast_GET_SIZE(items) == stack->inputs) {
-        taken = take_inputs(state, stack, record, PySequence_Fast_ITEMS(items));
-    }
-    if (taken > 0) {
-        made = results(state, stack, record, compute(stack, record));
-    }
-    else if (taken == 0 && (items != NULL || PyErr_ExceptionMatches(PyExc_TypeError))) {
-        PyErr_Clear();
-        made = Py_NewRef(Py_None); /* core says what is wrong with these inputs */
-    }
-    Py_DECREF(record);
-    Py_XDECREF(items);
-    return made;
 }
 
 /* --- backward --- */
@@ -532,13 +289,28 @@ layers_hand_down(State *state, Node *node)
 
 /* --- written out --- */
 
+/* A node with its data and gradient, tracked where nodes are. */
+Node *
+layers_node(State *state, int op, double data, double grad, uint32_t scope)
+{
+    Node *node = node_new(state, op, data);
+    if (node != NULL) {
+        node->grad = grad;
+        node->scope = scope;
+        if (state->tracking) {
+            node_track((PyObject *)node);
+        }
+    }
+    return node;
+}
+
 /* The dot of a neuron; its operands are the bias, then pairs of weight and input. */
 static Node *
 dot_node(State *state, Block *block, size_t i, Node **x, double data, double grad, uint32_t scope)
 {
     size_t n = block->inputs;
     Node **operands = PyMem_New(Node *, 2 * n + 1);
-    Node *node = operands ? plain_node(state, OP_dot, data, grad, scope) : NULL;
+    Node *node = operands ? layers_node(state, OP_dot, data, grad, scope) : NULL;
     if (node == NULL) {
         if (operands == NULL) {
             PyErr_NoMemory();
@@ -568,7 +340,7 @@ neuron_node(State *state, Record *record, const Layer *layer, size_t i, Node **x
         return node;
     }
     int last = is_last(record->stack, layer); /* whose numbers are in the results */
-    Node *outer = plain_node(state, layer->activation, last ? 0.0 : out[i],
+    Node *outer = layers_node(state, layer->activation, last ? 0.0 : out[i],
                              last ? 0.0 : out[n + i], layer->scopes[i]);
     if (outer == NULL) {
         Py_DECREF(node);
@@ -622,7 +394,7 @@ layers_write_out(State *state, Node *node)
         const double *x = record->numbers;
         below[count] = record->with_nodes
                            ? (Node *)Py_NewRef(record->inputs[count])
-                           : plain_node(state, OP_leaf, x[count], x[stack->inputs + count],
+                           : layers_node(state, OP_leaf, x[count], x[stack->inputs + count],
                                         stack->layers[0].scope);
         if (below[count] == NULL) {
             status = -1;
@@ -662,182 +434,6 @@ layers_write_out(State *state, Node *node)
     return status;
 }
 
-/* --- stacks --- */
-
-static void
-stack_dealloc(PyObject *self)
-{
-    Stack *stack = (Stack *)self;
-    PyTypeObject *type = Py_TYPE(self);
-    PyObject_GC_UnTrack(self);
-    while (stack->free_records != NULL) {
-        Record *record = stack->free_records;
-        stack->free_records = record->next;
-        PyObject_GC_Del(record);
-    }
-    for (uint32_t l = 0; l < stack->depth; l++) {
-        Py_XDECREF(stack->layers[l].block);
-        PyMem_Free(stack->layers[l].scopes);
-    }
-    for (Py_ssize_t i = 0; i < stack->watching; i++) {
-        Py_XDECREF(stack->watched[i].list);
-        Py_XDECREF(stack->watched[i].items);
-    }
-    PyMem_Free(stack->layers);
-    PyMem_Free(stack->watched);
-    Py_XDECREF(stack->mode);
-    Py_XDECREF(stack->counter);
-    Py_XDECREF(stack->counted);
-    type->tp_free(self);
-    Py_DECREF(type);
-}
-
-/* There is no clear, as in block.c: the lists and dicts in a cycle are cleared. */
-static int
-stack_traverse(PyObject *self, visitproc visit, void *arg)
-{
-    Stack *stack = (Stack *)self;
-    Py_VISIT(Py_TYPE(self));
-    for (uint32_t l = 0; l < stack->depth; l++) {
-        Py_VISIT(stack->layers[l].block);
-    }
-    for (Py_ssize_t i = 0; i < stack->watching; i++) {
-        Py_VISIT(stack->watched[i].list);
-        Py_VISIT(stack->watched[i].items);
-    }
-    Py_VISIT(stack->mode);
-    Py_VISIT(stack->counter);
-    return 0;
-}
-
-/* Take one layer from its record, (inputs, leaves, op or None, scope, scopes).
- * 1: done, 0: it cannot be in a stack, -1: error. */
-static int
-take_layer(State *state, Layer *layer, PyObject *record)
-{
-    PyObject *leaves, *op, *scopes;
-    unsigned int inputs, scope;
-    if (!PyArg_ParseTuple(record, "IO!OIO!:layer", &inputs, &PyList_Type, &leaves, &op, &scope,
-                          &PyList_Type, &scopes)) {
-        return -1;
-    }
-    Py_ssize_t outputs = PyList_GET_SIZE(scopes);
-    if (inputs < 1 || outputs < 1 || outputs > UINT32_MAX ||
-        PyList_GET_SIZE(leaves) / outputs != (Py_ssize_t)inputs + 1 ||
-        PyList_GET_SIZE(leaves) % outputs != 0) {
-        PyErr_SetString(PyExc_ValueError, "a layer has a weight for each pair of input and "
-                                          "output, and a bias and a scope for each output");
-        return -1;
-    }
-    layer->activation = OP_leaf;
-    if (op != Py_None) {
-        PyObject *code = PyObject_GetAttrString(op, "code");
-        long number = code ? PyLong_AsLong(code) : -1;
-        Py_XDECREF(code);
-        if (number <= OP_opaque || number >= OP_COUNT || state->arity[number] != 1 ||
-            number == OP_pow) {
-            if (!PyErr_Occurred()) {
-                PyErr_Format(PyExc_ValueError, "%R is no operation of one operand", op);
-            }
-            return -1;
-        }
-        layer->activation = (int)number;
-    }
-    layer->scope = scope;
-    layer->scopes = PyMem_New(uint32_t, outputs);
-    if (layer->scopes == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    for (Py_ssize_t i = 0; i < outputs; i++) {
-        layer->scopes[i] = (uint32_t)PyLong_AsUnsignedLong(PyList_GET_ITEM(scopes, i));
-    }
-    if (PyErr_Occurred()) {
-        return -1;
-    }
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(leaves); i++) {
-        if (!IS_EXACT(PyList_GET_ITEM(leaves, i))) {
-            return 0;
-        }
-    }
-    layer->block = block_of(state, ((PyListObject *)leaves)->ob_item, inputs, (uint32_t)outputs);
-    return layer->block ? 1 : PyErr_Occurred() ? -1 : 0;
-}
-
-/* stack(layers, watched, counter, mode) -> a stack; None: these layers cannot be in one. */
-PyObject *
-engine_stack(PyObject *module, PyObject *args)
-{
-    State *state = PyModule_GetState(module);
-    PyObject *layers, *watched, *counter, *mode;
-    if (!PyArg_ParseTuple(args, "O!O!O!O:stack", &PyList_Type, &layers, &PyList_Type, &watched,
-                          &PyList_Type, &counter, &mode)) {
-        return NULL;
-    }
-    PyObject *grad = PyObject_GetAttrString(mode, "grad");
-    int recording = grad ? PyObject_IsTrue(grad) : -1;
-    Py_XDECREF(grad);
-    Py_ssize_t depth = PyList_GET_SIZE(layers), lists = PyList_GET_SIZE(watched);
-    if (recording < 0) {
-        return NULL;
-    }
-    if (depth < 1 || PyList_GET_SIZE(counter) != 1) {
-        PyErr_SetString(PyExc_ValueError, "a stack has one layer or more, and one counter");
-        return NULL;
-    }
-    Stack *stack = PyObject_GC_New(Stack, state->Stack);
-    if (stack == NULL) {
-        return NULL;
-    }
-    stack->call = stack_call;
-    stack->mode = Py_NewRef(mode);
-    stack->counter = Py_NewRef(counter);
-    stack->counted = Py_NewRef(PyList_GET_ITEM(counter, 0));
-    stack->recording = recording;
-    stack->free_records = NULL;
-    stack->depth = 0;
-    stack->watching = 0;
-    stack->layers = PyMem_Calloc(depth, sizeof(Layer));
-    stack->watched = PyMem_Calloc(lists ? lists : 1, sizeof(Watched));
-    int status = stack->layers && stack->watched ? 1 : -1;
-    if (status < 0) {
-        PyErr_NoMemory();
-    }
-    for (Py_ssize_t l = 0; status > 0 && l < depth; l++) {
-        Layer *layer = stack->layers + stack->depth++;
-        status = take_layer(state, layer, PyList_GET_ITEM(layers, l));
-        if (status > 0 && l > 0 && layer->block->inputs != layer[-1].block->outputs) {
-            status = 0;
-        }
-    }
-    for (Py_ssize_t i = 0; status > 0 && i < lists; i++) {
-        Watched *w = stack->watched + stack->watching++;
-        PyObject *list = PyList_GET_ITEM(watched, i);
-        if (!PyList_Check(list)) {
-            PyErr_SetString(PyExc_TypeError, "only lists can be watched");
-            status = -1;
-            break;
-        }
-        w->list = Py_NewRef(list);
-        w->items = PyList_AsTuple(list);
-        status = w->items ? 1 : -1;
-    }
-    if (status <= 0) {
-        Py_DECREF(stack);
-        return status < 0 ? NULL : Py_NewRef(Py_None);
-    }
-    stack->inputs = stack->layers[0].block->inputs;
-    stack->size = 2 * (size_t)stack->inputs;
-    for (Layer *layer = stack->layers; layer < stack->layers + depth; layer++) {
-        layer->numbers = stack->size;
-        stack->size += width(layer) * (layer->activation == OP_leaf ? 2 : 4);
-        stack->outputs = layer->block->outputs;
-    }
-    stack->room = (Py_ssize_t)(stack->size + stack->inputs + stack->outputs);
-    PyObject_GC_Track(stack);
-    return (PyObject *)stack;
-}
-
 static PyType_Slot record_slots[] = {
     {Py_tp_doc, "What one call of a stack computed."},
     {Py_tp_dealloc, record_dealloc},
@@ -851,38 +447,4 @@ PyType_Spec record_spec = {
     .itemsize = sizeof(double),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = record_slots,
-};
-
-static PyObject *
-stack_is_current(PyObject *self, PyObject *unused)
-{
-    return PyBool_FromLong(up_to_date((Stack *)self));
-}
-
-static PyMethodDef stack_methods[] = {
-    {"is_current", stack_is_current, METH_NOARGS, "Whether nothing it was made from has changed."},
-    {NULL},
-};
-
-static PyMemberDef stack_members[] = {
-    {"__vectorcalloffset__", T_PYSSIZET, offsetof(Stack, call), READONLY, NULL},
-    {NULL},
-};
-
-static PyType_Slot stack_slots[] = {
-    {Py_tp_doc, "Dense layers, evaluated in one call."},
-    {Py_tp_dealloc, stack_dealloc},
-    {Py_tp_traverse, stack_traverse},
-    {Py_tp_members, stack_members},
-    {Py_tp_methods, stack_methods},
-    {Py_tp_call, PyVectorcall_Call},
-    {0, NULL},
-};
-
-PyType_Spec stack_spec = {
-    .name = "rustygrad_c._engine.Stack",
-    .basicsize = sizeof(Stack),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL |
-             Py_TPFLAGS_DISALLOW_INSTANTIATION,
-    .slots = stack_slots,
 };
