@@ -1,12 +1,15 @@
 """Bad arguments of every type to every entry point: exceptions, never crashes."""
 
+import abc
 import contextlib
 import itertools
+import pickle
 import random
 
 import pytest
 import rustygrad
 from rustygrad import ops
+from rustygrad.modes import PLAIN
 
 Value = rustygrad.get_backend("c").Value
 engine = pytest.importorskip("rustygrad_c._engine")
@@ -99,6 +102,93 @@ def test_an_attribute_survives_any_assignment(attribute):
 def test_a_record_of_a_wrong_shape_is_refused():
     with pytest.raises(ValueError, match="not the record of a node"):
         engine.rebuild(Value, ops.ADD.code, (a,), 0.0, 0.0, None, 0)
+
+
+@pytest.mark.parametrize("emptied", ["leaves", "scopes", "layers", "watched"])
+def test_a_list_that_changes_while_a_stack_is_made_of_it_does_no_harm(emptied):
+    leaves = [Value(0.1) for _ in range(3000)]
+    scopes, watched = [0] * 1000, [[] for _ in range(100)]
+
+    class Op:
+        @property
+        def code(self):
+            lists[emptied].clear()
+            return ops.RELU.code
+
+    layers = [(2, leaves, Op(), 0, scopes), (1000, leaves, None, 0, scopes)]
+    lists = {"leaves": leaves, "scopes": scopes, "layers": layers, "watched": watched}
+    with contextlib.suppress(ValueError, TypeError):
+        engine.stack(layers, watched, [0], PLAIN)
+    layers[:] = [(2, leaves, Op(), 0, scopes)]
+    with contextlib.suppress(ValueError, TypeError):
+        engine.stack(layers, watched, [0], PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("layers", "watched", "error"),
+    [
+        ([1], [], "a layer is a tuple, not 1"),
+        ([(1, [Value(0.0), Value(0.0)], None, 0, [0])], [3], "only lists can be watched, not 3"),
+        ([(1, [Value(0.0)] * 3, None, 0, [0])], [], "a layer has a weight for each pair"),
+        (
+            [(1, [Value(0.0), Value(0.0)], ops.ADD, 0, [0])],
+            [],
+            "<op add> is no operation of one operand",
+        ),
+        ([], [], "a stack has one layer or more, and one counter"),
+    ],
+)
+def test_a_stack_says_what_is_wrong_with_its_layers(layers, watched, error):
+    with pytest.raises((TypeError, ValueError), match=error):
+        engine.stack(layers, watched, [0], PLAIN)
+
+
+def test_a_stack_that_watches_an_empty_list_works():
+    leaves = [Value(2.0), Value(1.0)]
+    stack = engine.stack([(1, leaves, None, 0, [0])], [[]], [0], PLAIN)
+    assert stack([3.0]).data == 7.0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (1.0, (), "", 3), (1.0, (), "", None), (1.0, (), None), (1.0, (), 3), (1.0, ("a",), 3),
+        (1.0, ("a",), None), (1.0, ("a",), "f", ["x"]), (1.0, [], "f"), (1.0, 3),
+    ],
+)  # fmt: skip
+def test_the_constructor_takes_what_that_of_the_reference_takes(arguments):
+    def made(cls):
+        data, children, *names = arguments
+        if children == ("a",):
+            children = (cls(2.0),)
+        try:
+            value = cls(data, children, *names)
+        except TypeError as error:
+            return type(error), str(error)
+        graph = rustygrad.Graph.capture(value)
+        return value._op, value.label, len(value._prev), dict(graph.names), dict(graph.labels)
+
+    assert made(Value) == made(rustygrad.get_backend("python").Value)
+
+
+def test_an_abstract_subclass_cannot_be_made():
+    class Abstract(Value, metaclass=abc.ABCMeta):
+        @abc.abstractmethod
+        def missing(self): ...
+
+    with pytest.raises(TypeError, match="abstract"):
+        Abstract(1.0)
+
+
+def test_a_node_that_is_made_of_itself_is_not_captured():
+    for name in ("c", "python"):
+        cls = rustygrad.get_backend(name).Value
+        first = cls(1.0)
+        last = first * 2 + 1
+        first.__init__(5.0, (last,), "f")
+        for use in (rustygrad.Graph.capture, pickle.dumps):
+            with pytest.raises(rustygrad.errors.GraphError, match="is made of itself"):
+                use(last)
 
 
 def test_initialising_again_starts_anew():

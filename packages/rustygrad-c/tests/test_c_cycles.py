@@ -2,96 +2,138 @@
 
 import gc
 import weakref
+from textwrap import dedent, indent
 
 import pytest
 import rustygrad
 
 Value = rustygrad.get_backend("c").Value
 
+#: What makes a cycle of the nodes `a`, `b`, `c` ..., each the first thing that its program stores.
+CYCLES = {
+    "a closure over its own node": """
+        a, b = Value(2.0), Value(3.0)
+        c = Value(6.0, (a, b), "*")
+        def pull(): a.grad += b.data * c.grad
+        c._backward = pull
+    """,
+    "a closure over a newer node": """
+        a = Value(1.0); b = a * 2.0; c = b * 3.0
+        b._backward = lambda: c
+    """,
+    "a bound method as closure": """
+        class Pull:
+            def go(self): return self.node
+        pull = Pull()
+        a = Value(1.0); b = a * 2.0; c = pull.node = b * 3.0
+        b._backward = pull.go
+    """,
+    "a closure's default": """
+        a = Value(1.0); b = a * 2.0; c = b * 3.0
+        def pull(*, node=c): pass
+        b._backward = pull
+    """,
+    "a custom operation": """
+        a = Value(1.0); held = []
+        b = rustygrad.custom(lambda x: x, lambda g, out, x: (held and g,))(a)
+        c = b * 2.0
+        held.append(c)
+    """,
+    "an attribute with nodes between": """
+        a = b = Value(1.0)
+        for _ in range(100): b = b * 2.0 + a
+        a.best = c = b
+    """,
+    "an attribute in a chain of products": """
+        a = b = Value(1.0); c = Value(2.0)
+        for _ in range(100): b = b + a * c
+        a.best = b
+    """,
+    "the result of a layer": """
+        layer = rustygrad.Layer(2, 2, backend="c")
+        layer([1.0, 2.0])
+        a = Value(1.0)
+        b, c = layer([a, 2.0])
+        a.best = b
+        del layer
+    """,
+    "containers": "a = Value(1.0); b = a * 2.0; a.history = [{'x': (b,)}]",
+    "a set": "a = Value(1.0); b = a * 2.0; a.seen = {b}",
+    "a deque": "import collections; a = Value(1.0); b = a * 2.0; a.seen = collections.deque([b])",
+    "a partial function": """
+        import functools
+        a = Value(1.0); b = a * 2.0; a.later = functools.partial(print, b)
+    """,
+    "an object": """
+        class Thing: pass
+        thing = Thing(); a = Value(1.0); b = thing.node = a * 2.0; a.thing = thing
+    """,
+    "a generator": """
+        def steps(node): yield node; yield node
+        a = Value(1.0); b = a * 2.0; a.steps = steps(b); next(a.steps)
+    """,
+    "a list that is filled later": """
+        a = Value(1.0); a.results = []; b = a * 2.0; a.results.append(b)
+    """,
+    "a list that is filled later with an older node": """
+        other, a = Value(0.0), Value(1.0); b = a * 2.0
+        other.anything = []
+        a.results = []
+        a.results.append(b)
+    """,
+    "the dict of a node": "a = Value(1.0); b = a * 2.0; vars(a)['best'] = b",
+    "a slot of a subclass": """
+        class Slotted(Value): __slots__ = ("best",)
+        a = Slotted(1.0); b = a.best = a * 2.0
+    """,
+    "an attribute of a subclass": """
+        class Free(Value): pass
+        a = Free(1.0); b = a * 2.0; c = a.best = b + a
+    """,
+}
 
-def closure_over_its_own_node():
-    a, b = Value(2.0), Value(3.0)
-    out = Value(6.0, (a, b), "*")
 
-    def pull():
-        a.grad += b.data * out.grad
-
-    out._backward = pull
-    return a, b, out
-
-
-def closure_over_a_newer_node():
-    a = Value(1.0)
-    out = Value(2.0, (a,), "x")
-    later = out * 3
-    out._backward = lambda: later
-    return a, out, later
-
-
-def attribute_with_nodes_between():
-    leaf = node = Value(1.0)
-    for _ in range(100):
-        node = node * 2.0 + leaf
-    leaf.best = node
-    return leaf, node
+@pytest.mark.parametrize("what", CYCLES)
+def test_a_cycle_is_collected(run_clean, what):
+    run_clean(
+        "import gc, weakref, rustygrad\n"
+        "Value = rustygrad.get_backend('c').Value\n"
+        "gc.disable()\n"
+        "def make():\n"
+        f"{indent(dedent(CYCLES[what]), '    ')}\n"
+        "    return [weakref.ref(node) for node in locals().values() if isinstance(node, Value)]\n"
+        "nodes = make()\n"
+        "assert len(nodes) > 1\n"
+        "assert any(node() is not None for node in nodes)  # a cycle indeed\n"
+        "gc.collect()\n"
+        "assert [node() for node in nodes] == [None] * len(nodes)"
+    )
 
 
-def attribute_in_containers():
-    leaf = Value(1.0)
-    node = leaf * 2
-    leaf.history = [{"x": (node,)}]
-    return leaf, node
+def test_many_graphs_that_are_older_than_the_first_attribute_are_collected(run_clean):
+    run_clean(
+        "import gc, rustygrad\n"
+        "Value = rustygrad.get_backend('c').Value\n"
+        "graphs = []\n"
+        "for _ in range(200):\n"
+        "    first = node = Value(1.0)\n"
+        "    for _ in range(100): node = node * 2.0\n"
+        "    graphs.append((first, node))\n"
+        "for first, node in graphs: first.seen = {node}\n"
+        "del graphs, first, node\n"
+        "gc.collect()\n"
+        "assert not any(isinstance(x, Value) for x in gc.get_objects())"
+    )
 
 
-def list_that_is_filled_later():
-    leaf = Value(1.0)
-    leaf.results = []
-    node = leaf * 2
-    leaf.results.append(node)
-    return leaf, node
-
-
-def slot_of_a_subclass():
-    class Slotted(Value):
-        __slots__ = ("best",)
-
-    leaf = Slotted(1.0)
-    leaf.best = leaf * 2
-    return leaf, leaf.best
-
-
-def attribute_of_a_subclass():
-    class Free(Value):
-        pass
-
-    leaf = Free(1.0)
-    middle = leaf * 2
-    leaf.best = middle + leaf
-    return leaf, middle, leaf.best
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        closure_over_its_own_node,
-        closure_over_a_newer_node,
-        attribute_with_nodes_between,
-        attribute_in_containers,
-        list_that_is_filled_later,
-        slot_of_a_subclass,
-        attribute_of_a_subclass,
-    ],
-)
-def test_a_cycle_is_collected(make):
-    gc.collect()
-    gc.disable()
-    try:
-        nodes = [weakref.ref(node) for node in make()]
-        assert any(node() is not None for node in nodes)  # a cycle indeed
-        gc.collect()
-        assert all(node() is None for node in nodes)
-    finally:
-        gc.enable()
+def test_what_is_stored_costs_the_same_however_much_is_there_already(run_clean):
+    run_clean(
+        "import rustygrad\n"
+        "Value = rustygrad.get_backend('c').Value\n"
+        "node, trail = Value(1.0), None\n"
+        "for i in range(200_000):\n"  # each store once walked through all of the trail
+        "    node = node * 1.0; trail = (trail, [i]); node.trail = trail\n"
+    )
 
 
 def test_a_plain_program_is_not_tracked(run_clean):

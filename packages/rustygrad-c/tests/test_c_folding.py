@@ -3,9 +3,11 @@
 import copy
 import gc
 import math
+import numbers
 import pickle
 import random
 import struct
+import sys
 import weakref
 
 import pytest
@@ -324,6 +326,15 @@ def test_a_chain_keeps_what_was_done_to_a_part(touch, read, expected):
     assert (read(total._prev[1]), read(total)) == (expected, expected)
 
 
+def test_a_chain_keeps_a_gradient_that_was_written_as_negative_zero():
+    w, x, c = map(rustygrad.get_backend("c").Value, (2.0, 3.0, 1.0))
+    product = w * x
+    product.grad = -0.0
+    total = c + product
+    del product
+    assert bits((total + c)._prev[0]._prev[1].grad) == bits(-0.0)
+
+
 def test_a_gradient_handed_down_by_hand_stops_at_the_chain():
     _, total = chain_of(3)
     result = total.relu()
@@ -449,6 +460,35 @@ def test_a_stack_takes_numbers_of_every_kind(x):
     assert len(stack(x)) == 2
 
 
+@pytest.mark.parametrize("what", ["data", "weight", "activation", "another input"])
+def test_an_input_whose_conversion_changes_the_model_counts(what):
+    def result(backend):
+        layer = rustygrad.Layer(2, 1, backend=backend)
+        neuron, other = layer.neurons[0], layer.neurons[0].b.__class__(1.0)
+        neuron.w[0].data, neuron.w[1].data = 1.0, -1.0
+        layer([1.0, 2.0])
+
+        class Changes:
+            def __float__(self):
+                match what:
+                    case "data":
+                        neuron.w[0].__init__(100.0)
+                    case "weight":
+                        neuron.w[0] = neuron.b.__class__(50.0)
+                    case "activation":
+                        neuron.nonlin = False
+                    case _:
+                        other.data = 7.0
+                return 2.0
+
+            __index__ = None
+
+        numbers.Real.register(Changes)
+        return layer([other, Changes()]).data
+
+    assert result("c") == result("python")
+
+
 def test_an_input_that_is_too_large_for_a_float_is_an_overflow():
     model, _ = model_and_stack()
     with pytest.raises(OverflowError):
@@ -514,6 +554,35 @@ def test_a_long_chain_of_folded_results_is_freed_without_recursion():
     x.backward()
     del x
     assert layer([0.5]).data == layer([0.5]).data
+
+
+def test_a_stack_gives_memory_back_that_it_once_needed():
+    model = rustygrad.MLP(2, [64, 64, 1], backend="c")
+    model([1.0, 2.0])
+
+    def blocks_after(count):
+        held = [model([1.0, 2.0]) for _ in range(count)]
+        del held
+        return sys.getallocatedblocks()
+
+    few = blocks_after(10)
+    assert blocks_after(20_000) < few + 10_000
+
+
+@pytest.mark.parametrize("make", [optim.SGD, optim.Adam, optim.AdamW])
+def test_an_optimiser_that_got_a_parameter_twice_steps_as_the_reference(make):
+    def steps(backend):
+        cls = rustygrad.get_backend(backend).Value
+        p, q = cls(1.0), cls(2.0)
+        more = {"momentum": 0.5} if make is optim.SGD else {}
+        optimizer = make([p, q], lr=0.1, weight_decay=0.1, **more)
+        for k in range(3):
+            p.grad, q.grad = 0.5, 0.25
+            optimizer.step()
+            optimizer.parameters[k % 2] = (p, q)[1 - k % 2]
+        return bits(p.data), bits(q.data)
+
+    assert steps("c") == steps("python")
 
 
 def test_the_optimisers_steps_refuse_what_is_not_theirs():

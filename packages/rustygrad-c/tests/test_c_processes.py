@@ -194,6 +194,37 @@ def test_another_interpreter_is_refused_or_has_an_engine_of_its_own(run_clean):
     )
 
 
+def test_a_graph_is_freed_at_once_while_a_finaliser_in_another_thread_waits_for_it():
+    told, started, freed = threading.Event(), threading.Event(), []
+
+    class Slow:
+        def __del__(self):
+            started.set()
+            freed.append(told.wait(30))
+
+    class Other:
+        def __del__(self):
+            told.set()
+
+    def first():
+        node = Value(1.0)
+        node.slow = Slow()
+        del node
+
+    def second():
+        started.wait()
+        node = Value(2.0) * 3.0
+        node.tag = Other()
+        del node
+
+    threads = [threading.Thread(target=target) for target in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert freed == [True]
+
+
 # --- signals ----------------------------------------------------------------
 
 
@@ -227,6 +258,67 @@ def test_a_long_backward_answers_ctrl_c_and_leaves_all_else_sound(run_clean, clo
         "assert answered, 'no interrupt came during backward'\n"
         "assert (leaf * 2.0).data == 2.0\n"
         "b = Value(2.0); (b * b).backward(); assert b.grad == 4.0\n"
+    )
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
+@pytest.mark.parametrize("layers", [False, True])
+@pytest.mark.parametrize("way", ["folded.backward(0.0)", "rustygrad.Graph.capture(folded)"])
+def test_a_signal_handler_cannot_walk_through_what_is_being_swept(run_clean, layers, way):
+    run_clean(
+        "import random, signal, rustygrad\n"
+        "Value = rustygrad.get_backend('c').Value\n"
+        "layer = rustygrad.Layer(1, 2, backend='c')\n"
+        "for neuron in layer.neurons: neuron.w[0].data = 0.25; neuron.b.data = 1.0\n"
+        "w = layer.neurons[0].w[0]; layer([1.0])\n"
+        "def look(*_):\n"
+        "    if not inside: return\n"
+        "    try:\n"
+        f"        {way}\n"
+        "        folded._prev\n"
+        "    except RuntimeError as error:\n"
+        "        refused.append(str(error))\n"
+        "signal.signal(signal.SIGALRM, look)\n"
+        "refused, inside = [], False\n"
+        "for attempt in range(400):\n"
+        "    node = Value(0.5)\n"
+        "    for _ in range(100_000): node = node * 1.0\n"
+        "    w.data, w.grad = 0.25, 0.0\n"
+        f"    both = layer([node]) if {layers} else [Value(0.1) + w * node + w * 0.5] * 2\n"
+        f"    right = 0.5 if {layers} else 1.0\n"
+        "    node, folded = both[0].relu(), both[1]\n"
+        "    for _ in range(100_000): node = node * 1.0\n"
+        "    signal.setitimer(signal.ITIMER_REAL, 0.0005 * (attempt % 40 + 1))\n"
+        "    inside = True\n"
+        "    node.backward()\n"
+        "    inside = False\n"
+        "    signal.setitimer(signal.ITIMER_REAL, 0)\n"
+        "    assert w.grad == right, (w.grad, attempt)\n"
+        "    if refused: break\n"
+        "assert 'is going through this node' in refused[0]\n"
+        "assert len(folded._prev) > 0\n"
+    )
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
+def test_a_backward_of_few_large_layers_answers_ctrl_c(run_clean):
+    run_clean(
+        "import signal, time, rustygrad\n"
+        "model = rustygrad.MLP(300, [300, 300], backend='c')\n"
+        "x = [0.1] * 300\n"
+        "model(x)\n"
+        "total = rustygrad.sum([y for _ in range(2000) for y in model(x)[:1]])\n"
+        "total.backward()\n"
+        "started = time.process_time(); total.backward()\n"
+        "whole = time.process_time() - started\n"
+        "def stop(*_): raise KeyboardInterrupt\n"
+        "signal.signal(signal.SIGVTALRM, stop)\n"
+        "signal.setitimer(signal.ITIMER_VIRTUAL, whole / 20)\n"
+        "started = time.process_time()\n"
+        "try: total.backward()\n"
+        "except KeyboardInterrupt: pass\n"
+        "else: raise SystemExit('nobody was interrupted')\n"
+        "assert (rustygrad.get_backend('c').Value(2.0) * 2.0).data == 4.0"
     )
 
 
@@ -295,8 +387,18 @@ ENDS = {
         "import sys\n"
         "node = Value(1.0) * 2.0\n"
         "del sys.modules['rustygrad_c._engine']\n"
-        "from rustygrad_c import _engine\n"
-        "other = _engine.Value(2.0); other.backward(); node.backward()"
+        "import importlib\n"
+        "_engine = importlib.import_module('rustygrad_c._engine')\n"
+        "assert _engine.Value is not Value\n"
+        "other = _engine.Value(2.0); other.backward(); node.backward()\n"
+        "for x, y in ((node, other), (other, node)):\n"
+        "    for mix in (lambda: x + y * y, lambda: x ** y, lambda: x - y, lambda: x * y,\n"
+        "                lambda: rustygrad.sum([x, y]), lambda: type(x)(1.0, (y,), 'f')):\n"
+        "        for _ in range(1000):\n"
+        "            try: mix()\n"
+        "            except (TypeError, AttributeError): pass\n"
+        "            else: raise SystemExit('two engines in one expression')\n"
+        "assert (node + 1.0).data == 3.0 and (other * other).data == 4.0"
     ),
 }
 

@@ -218,6 +218,27 @@ def test_a_finaliser_may_free_another_graph_and_begin_nodes_anew():
     assert len(others) == 20
 
 
+@pytest.mark.parametrize("name", ["c", "python"])
+def test_a_finaliser_finds_what_it_drops_freed_at_once(name):
+    cls, order = rustygrad.get_backend(name).Value, []
+
+    class Told:
+        def __init__(self, text, node=None):
+            self.text, self.node = text, node
+
+        def __del__(self):
+            self.node = None
+            order.append(self.text)
+
+    inner = cls(1.0) * 2.0
+    inner.told = Told("inner")
+    outer = cls(3.0)
+    outer.told = Told("outer", inner)
+    del inner
+    del outer
+    assert order == ["inner", "outer"]
+
+
 def test_an_object_may_change_its_class_from_a_subclass_to_value_and_back():
     for first, second in ((Named, Value), (Value, Named)):
         nodes = [first(1.0) for _ in range(100)]

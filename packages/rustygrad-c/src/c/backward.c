@@ -7,8 +7,12 @@
  * is kept until the walk ends.
  */
 #include "engine.h"
+#include <time.h>
 
-#define SIGNALS_EVERY (1 << 16)
+/* How often a sweep looks at signals: after so many gradients handed on, and where that means
+ * giving the gradients of a block back, not before so much time has gone by. */
+#define SIGNALS_EVERY (1 << 17)
+#define SIGNALS_APART (CLOCKS_PER_SEC / 20)
 
 typedef struct {
     Node *node;
@@ -131,6 +135,13 @@ next_below(Node *node, uint32_t *next, uint64_t mark, int leaves)
     return NULL;
 }
 
+/* Whether a folded node must not be met, because a sweep around this traversal counts on it. */
+static inline int
+is_taken(State *state, const Node *node)
+{
+    return node->flags & FOLDED && state->sweeps != NULL && node_is_swept(state, node);
+}
+
 /* One traversal. */
 static int
 list_nodes(State *state, Order *order, PyObject *const *roots, Py_ssize_t count, int leaves)
@@ -145,9 +156,15 @@ list_nodes(State *state, Order *order, PyObject *const *roots, Py_ssize_t count,
         if (node->mark == mark) {
             continue;
         }
+        if (is_taken(state, node)) {
+            goto fail;
+        }
         meet(order, node, mark, leaves);
         for (;;) {
             Node *below = next_below(node, &next, mark, leaves);
+            if (below != NULL && is_taken(state, below)) {
+                goto fail;
+            }
             if (below != NULL) {
                 if (node->op == OP_chain && next > 3 && (next - 2) / 2 > from) {
                     /* the pairs up to here come before what is below */
@@ -209,9 +226,11 @@ order_of(State *state, Order *order, PyObject *const *roots, Py_ssize_t count, i
 static int
 sweep_calling(State *state, Order *order, int check)
 {
+    uint64_t work = 0;
     for (Py_ssize_t i = order->count; i-- > 0;) {
         Node *node = order->nodes[i];
         PyObject *done;
+        work += 1 + node->count;
         if (check) {
             done = PyObject_CallMethod(state->helpers, "check_backward", "O", node);
         }
@@ -222,13 +241,44 @@ sweep_calling(State *state, Order *order, int check)
             op_hand_down(node);
             done = Py_NewRef(Py_None);
         }
-        if (done == NULL || (i % SIGNALS_EVERY == SIGNALS_EVERY - 1 && PyErr_CheckSignals() < 0)) {
-            Py_XDECREF(done);
+        if (done == NULL) {
             return -1;
         }
         Py_DECREF(done);
+        if (work >= SIGNALS_EVERY) {
+            if (PyErr_CheckSignals() < 0) {
+                return -1;
+            }
+            work = 0;
+        }
     }
     return 0;
+}
+
+/* Let signal handlers run, if it is time. The work counts from the last look. */
+static int
+look_at_signals(State *state, Order *order, uint64_t *work, clock_t *looked)
+{
+    if (*work < SIGNALS_EVERY) {
+        return 0;
+    }
+    *work = 0;
+    if (state->open_blocks != NULL) {
+        clock_t now = clock();
+        if (*looked == 0) { /* the first time */
+            *looked = now;
+        }
+        if (now - *looked < SIGNALS_APART) {
+            return 0;
+        }
+        *looked = now;
+        blocks_close(state);
+    }
+    Sweep here = {order->mark, state->sweeps};
+    state->sweeps = &here;
+    int status = PyErr_CheckSignals();
+    state->sweeps = here.outer;
+    return status;
 }
 
 /* Sweep without Python. */
@@ -236,6 +286,8 @@ static int
 sweep(State *state, Order *order)
 {
     int status = 0;
+    uint64_t work = 0;
+    clock_t looked = 0;
     for (Py_ssize_t i = order->count; i-- > 0 && status == 0;) {
         Node *node = order->nodes[i];
         uint32_t from = 0, to = UINT32_MAX;
@@ -252,21 +304,18 @@ sweep(State *state, Order *order)
             blocks_close(state);
         }
         if (node->op == OP_layers) {
-            layers_hand_down(state, node);
+            work += layers_hand_down(state, node);
         }
         else if (node->op == OP_chain) {
-            chain_hand_down(node, from, Py_MIN(to, node->count));
+            to = Py_MIN(to, node->count);
+            chain_hand_down(node, from, to);
+            work += to - from;
         }
         else {
             op_hand_down(node);
+            work += node->count;
         }
-        if (i % SIGNALS_EVERY == SIGNALS_EVERY - 1) {
-            uint64_t outer = state->sweeping;
-            blocks_close(state);
-            state->sweeping = order->mark;
-            status = PyErr_CheckSignals();
-            state->sweeping = outer;
-        }
+        status = look_at_signals(state, order, &work, &looked);
     }
     blocks_close(state);
     return status;

@@ -66,6 +66,9 @@ Block *
 block_of(State *state, PyObject *const *leaves, uint32_t inputs, uint32_t outputs)
 {
     size_t weights = (size_t)inputs * outputs, count = weights + outputs;
+    if (!IS_OURS(state, leaves[0])) {
+        return NULL;
+    }
     Block *known = ((Node *)leaves[0])->flags & OWNED ? ((Node *)leaves[0])->owner : NULL;
     for (size_t i = 0; i < count; i++) {
         Node *leaf = (Node *)leaves[i];
@@ -74,7 +77,7 @@ block_of(State *state, PyObject *const *leaves, uint32_t inputs, uint32_t output
                 return NULL;
             }
         }
-        else if (!IS_EXACT(leaves[i]) || leaf->op != OP_leaf || leaf->flags & OWNED) {
+        else if (!IS_OURS(state, leaf) || leaf->op != OP_leaf || leaf->flags & OWNED) {
             return NULL;
         }
     }
@@ -105,7 +108,7 @@ block_of(State *state, PyObject *const *leaves, uint32_t inputs, uint32_t output
     for (size_t i = 0; i < count; i++) {
         Node *leaf = (Node *)Py_NewRef(leaves[i]);
         block->nodes[block->count++] = leaf;
-        if (leaf->flags & OWNED) { /* it is there twice */
+        if (leaf->flags & OWNED || leaf->op != OP_leaf) { /* twice, or changed meanwhile */
             Py_DECREF(block);
             return NULL;
         }

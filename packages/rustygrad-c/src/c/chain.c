@@ -14,15 +14,23 @@
  * factor between them.
  */
 #include "engine.h"
+#include <math.h>
+
+/* Whether a gradient is as a new node has it; -0.0 was written. */
+static inline int
+is_untouched(double grad)
+{
+    return grad == 0.0 && !signbit(grad);
+}
 
 /* Whether a node is held by one other node alone, and has nothing that would be lost with it. */
 static inline int
 is_passing(const Node *node, const Node *holder)
 {
     return Py_REFCNT(node) == 1 && node->dict == NULL && node->weakrefs == NULL &&
-           node->scope == holder->scope && node->mark == 0 && node->grad == 0.0 && IS_EXACT(node);
+           node->scope == holder->scope && node->mark == 0 && is_untouched(node->grad) &&
+           IS_EXACT(node);
 }
-
 
 /* Make a chain of a sum whose last term is a product that only the sum holds. Where there is no
  * memory for it, it stays as it is. */
@@ -30,7 +38,7 @@ void
 chain_absorb(State *state, Node *sum)
 {
     Node *start = sum->pair[0], *product = sum->pair[1];
-    if (product->op != OP_mul || sum->grad != 0.0 || !is_passing(product, sum)) {
+    if (product->op != OP_mul || !is_untouched(sum->grad) || !is_passing(product, sum)) {
         return;
     }
     Pair *pairs = NULL;
@@ -65,7 +73,7 @@ chain_absorb(State *state, Node *sum)
 
 /* Let go of all operands. */
 void
-chain_release(Node *node)
+chain_release(State *state, Node *node)
 {
     Node *start = node->start;
     Pair *pairs = node->pairs;
@@ -74,10 +82,10 @@ chain_release(Node *node)
     node->flags &= (uint8_t)~FOLDED;
     node->count = 0;
     node->pair[0] = node->pair[1] = NULL;
-    Py_DECREF(start);
-    for (uint32_t k = 0; k < count; k++) { /* the youngest last, see node_drop_operands */
-        Py_DECREF(pairs[k].w);
-        Py_DECREF(pairs[k].x);
+    node_drop(state, start);
+    for (uint32_t k = 0; k < count; k++) { /* the youngest last, see node_let_go */
+        node_drop(state, pairs[k].w);
+        node_drop(state, pairs[k].x);
     }
     PyMem_Free(pairs);
 }
@@ -117,7 +125,7 @@ chain_write_out(State *state, Node *node)
 {
     uint32_t count = node->count;
     double g = 0.0 + node->grad;
-    if (node_is_swept(state, node->mark)) {
+    if (node_is_swept(state, node)) {
         return -1;
     }
     Node **made = PyMem_Calloc(2 * (size_t)count, sizeof(Node *));
@@ -164,7 +172,7 @@ chain_write_out(State *state, Node *node)
             made[k]->grad = g;
             made[k]->scope = node->scope;
             if (state->tracking) {
-                node_track((PyObject *)made[k]);
+                node_track(state, made[k]);
             }
         }
     }

@@ -11,16 +11,18 @@ column(Py_ssize_t count, size_t size)
     return PyBytes_FromStringAndSize(NULL, count * (Py_ssize_t)size);
 }
 
-/* Keep what a node is called, a new reference or NULL, where it is a text; -1 on error. */
+/* Keep the text of what a node is called, a new reference or NULL; -1 on error. */
 static int
-take_text(PyObject *text, PyObject *texts, PyObject *index)
+take_text(PyObject *name, PyObject *texts, PyObject *index)
 {
-    int status = PyErr_Occurred() ? -1 : 0;
-    if (text != NULL && PyUnicode_Check(text) && PyUnicode_GET_LENGTH(text)) {
-        status = PyDict_SetItem(texts, index, text);
+    int given = name ? PyObject_IsTrue(name) : 0;
+    PyObject *text = given > 0 ? text_of(Py_NewRef(name)) : NULL;
+    if (text != NULL && PyDict_SetItem(texts, index, text) < 0) {
+        given = -1;
     }
     Py_XDECREF(text);
-    return status;
+    Py_XDECREF(name);
+    return given < 0 || PyErr_Occurred() ? -1 : 0;
 }
 
 /* columns(roots) -> (columns, labels, names, sources, outputs, nodes or None)
@@ -52,7 +54,7 @@ engine_columns(PyObject *module, PyObject *args)
         goto done;
     }
     for (Py_ssize_t i = 0; i < given; i++) {
-        if (!IS_VALUE(items[i])) {
+        if (!IS_VALUE(state, items[i])) {
             PyErr_Format(PyExc_TypeError, "roots are Values of the backend 'c', not %R", items[i]);
             goto done;
         }
@@ -93,7 +95,12 @@ engine_columns(PyObject *module, PyObject *args)
         attribute[i] = node->op == OP_pow ? node->attribute : NAN;
         offsets[i] = edge;
         for (uint32_t k = 0; k < node->count; k++) {
-            operands[edge++] = below[k]->mark - base;
+            uint64_t j = below[k]->mark - base;
+            if (j >= (uint64_t)i) {
+                Py_XDECREF(PyObject_CallMethod(state->helpers, "refuse_cycle", "O", node));
+                goto done;
+            }
+            operands[edge++] = j;
         }
     }
     offsets[count] = edge;
@@ -134,7 +141,7 @@ engine_columns(PyObject *module, PyObject *args)
             status = take_text(dict_find(node->dict, "_source"), sources, index);
         }
         if (status == 0 && node->op == OP_opaque) {
-            name = PyObject_GetAttrString(node->pull, "name");
+            name = text_of(PyObject_GetAttrString(node->pull, "name"));
             status = name == NULL ? -1 : PyDict_SetItem(names, index, name);
         }
         Py_XDECREF(index);
@@ -189,7 +196,7 @@ engine_rebuild(PyObject *module, PyObject *args)
     node->scope = scope;
     node->role = ROLE_INPUT;
     for (Py_ssize_t i = 0; i < count; i++) {
-        if (!IS_VALUE(PyTuple_GET_ITEM(operands, i))) {
+        if (!IS_VALUE(state, PyTuple_GET_ITEM(operands, i))) {
             PyErr_SetString(PyExc_ValueError, "not the record of a node");
             Py_DECREF(node);
             return NULL;
@@ -229,10 +236,9 @@ engine_rebuild(PyObject *module, PyObject *args)
         }
     }
     if (state->tracking) {
-        node_track((PyObject *)node);
+        node_track(state, node);
     }
-    if (PyErr_Occurred() || (op == OP_opaque &&
-                             node_track_reachable(state, (PyObject *)node, extra) < 0)) {
+    if (PyErr_Occurred() || (op == OP_opaque && cycles_possible(state, node) < 0)) {
         Py_CLEAR(node);
     }
     return (PyObject *)node;

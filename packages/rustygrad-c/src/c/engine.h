@@ -6,6 +6,7 @@
  *
  *   module.c    the module, its state, how it gets the op table
  *   node.c      making and freeing nodes
+ *   cycles.c    what the collector has to know
  *   ops.c       forward and vjp of every row of the op table
  *   operators.c what makes nodes: operators, methods, any row of the table
  *   value.c     the type Value: construction, attributes, what it shows
@@ -46,12 +47,11 @@ enum { ROLE_NONE, ROLE_INPUT, ROLE_CONSTANT, ROLE_PARAMETER };
 enum {
     BLOCK = 1,    /* the operands are in memory of their own */
     TRACKED = 2,  /* the collector looks at it */
-    REACHED = 4,  /* ... and at all that is below it */
-    FOLDED = 8,   /* its operation is one of the folded ones */
-    FIRST = 16,   /* the first result of its record in the order of this traversal */
-    OWNED = 32,   /* a leaf in a Block */
-    TOUCHES = 64, /* has an operand that is in a Block */
-    FOREIGN = 128 /* its memory was not made here but for a subclass */
+    FOLDED = 4,   /* its operation is one of the folded ones */
+    FIRST = 8,    /* the first result of its record in the order of this traversal */
+    OWNED = 16,   /* a leaf in a Block */
+    TOUCHES = 32, /* has an operand that is in a Block */
+    FOREIGN = 64  /* its memory was not made here but for a subclass */
 };
 
 #if defined(__GNUC__) || defined(__clang__)
@@ -127,21 +127,31 @@ struct Block {
     Block *next_open;
 };
 
+/* A sweep that lets signal handlers run now, and the one around it. */
+typedef struct Sweep {
+    uint64_t mark;
+    struct Sweep *outer;
+} Sweep;
+
 #define LONGEST_CHAIN (1 << 16) /* so that a sweep looks at signals often enough */
 #ifndef FREE_LIST_LIMIT /* 0 shows a memory checker each node as a block of its own */
 #define FREE_LIST_LIMIT (1 << 20)
 #endif
+#define FREE_WORDS_LIMIT FREE_LIST_LIMIT /* of the records of a stack */
 
 typedef struct {
     PyTypeObject *Value, *Block, *Stack, *Record;
     Node *free_list; /* linked through pair[0] */
     Py_ssize_t free_count;
+    Py_ssize_t blocks;  /* nodes and free ones, but for those of subclasses */
+    Py_ssize_t tracked; /* of the nodes among them */
     Node *doomed; /* nodes whose deallocation waits for the one that is running */
     int dooming;
     int walks;      /* that go on, of those during which Python may run */
     PyObject *kept; /* operands that nodes have lost meanwhile */
-    uint64_t sweeping; /* the traversal whose sweep, without Python, lets signal handlers run */
+    Sweep *sweeps;
     int tracking; /* whether the user has made something that could be a cycle */
+    int watching; /* whether before_collection is called before full collections */
     PyObject *current; /* rustygrad.modes.current, a context variable */
     PyObject *plain;   /* rustygrad.modes.PLAIN */
     PyObject *mode;    /* the mode seen last, and what it says */
@@ -164,20 +174,28 @@ Node *node_allocate(State *state);
 void node_recycle(State *state, Node *node);
 Node *node_finish_in_mode(State *state, Node *node);
 Node *node_of_type(State *state, PyTypeObject *type);
-void node_track(PyObject *node);
-int node_track_reachable(State *state, PyObject *holder, PyObject *stored);
 int node_write_out(State *state, Node *node);
-int node_visit_operands(Node *node, visitproc visit, void *arg);
-int node_is_swept(State *state, uint64_t mark);
+int node_is_swept(State *state, const Node *node);
 int node_keep_operands(State *state, Node *node);
-void node_drop_operands(Node *node);
-void node_let_go(const Node *node);
+void node_drop(State *state, Node *node);
+void node_drop_operands(State *state, Node *node);
+void node_let_go(State *state, const Node *node);
+void drop_outside(State *state, PyObject *object);
 void walk_ends(State *state);
 int torn_down(void);
 PyObject *dict_find(PyObject *dict, const char *key);
+PyObject *text_of(PyObject *object);
+int engine_mode(State *state);
+
+/* cycles.c */
+void node_track(State *state, Node *node);
+void node_untrack(State *state, Node *node);
+int node_visit_operands(Node *node, visitproc visit, void *arg);
+int cycles_possible(State *state, Node *holder);
+int cycles_watch(State *state);
+PyObject *engine_before_collection(PyObject *module, PyObject *args);
 int value_traverse(PyObject *self, visitproc visit, void *arg);
 int value_clear(PyObject *self);
-int engine_mode(State *state);
 
 /* ops.c */
 double op_unary(int op, double x);
@@ -240,7 +258,7 @@ void blocks_close(State *state);
 
 /* chain.c */
 void chain_absorb(State *state, Node *sum);
-void chain_release(Node *node);
+void chain_release(State *state, Node *node);
 int chain_visit(Node *node, visitproc visit, void *arg);
 void chain_hand_down(Node *node, uint32_t from, uint32_t to);
 int chain_write_out(State *state, Node *node);
@@ -249,11 +267,12 @@ int chain_write_out(State *state, Node *node);
 PyObject *engine_stack(PyObject *module, PyObject *args);
 
 /* layers.c */
+uint64_t layers_mark(const Node *node);
 Node **layers_inputs(Node *node, uint32_t *count);
 void layers_track(Node *node);
 void layers_reset(Node *node, uint64_t mark);
 int layers_are_stale(Node *node);
-void layers_hand_down(State *state, Node *node);
+uint64_t layers_hand_down(State *state, Node *node);
 int layers_write_out(State *state, Node *node);
 void layers_release(Node *node);
 
@@ -266,9 +285,13 @@ PyObject *engine_adam(PyObject *module, PyObject *args);
 PyObject *engine_columns(PyObject *module, PyObject *roots);
 PyObject *engine_rebuild(PyObject *module, PyObject *args);
 
-/* A node of the exact type Value frees itself here, one of a subclass elsewhere first. */
+/* A node of the exact type Value frees itself here, one of a subclass elsewhere first. The
+ * module may be there twice, each with a type of its own: what comes from outside is ours
+ * where the type is the state's. */
 #define IS_EXACT(o) (Py_TYPE(o)->tp_dealloc == value_dealloc)
-#define IS_VALUE(o) (IS_EXACT(o) || value_is_subclass(Py_TYPE(o)))
+#define IS_OURS(state, o) (Py_TYPE(o) == (state)->Value)
+#define IS_VALUE(state, o) (IS_OURS(state, o) || PyType_IsSubtype(Py_TYPE(o), (state)->Value))
+#define IS_ANY_VALUE(o) (IS_EXACT(o) || value_is_subclass(Py_TYPE(o)))
 int value_is_subclass(PyTypeObject *type);
 
 /* A node without operands; NULL with an error. */
@@ -313,7 +336,7 @@ node_finish(State *state, Node *node)
 {
     PyObject *mode;
     if (state->tracking) {
-        node_track((PyObject *)node);
+        node_track(state, node);
     }
     if (PyContextVar_Get(state->current, NULL, &mode) < 0) {
         Py_DECREF(node);

@@ -23,6 +23,7 @@ record_new(State *state, Stack *stack)
     Record *record = stack->free_records;
     if (record != NULL) {
         stack->free_records = record->next;
+        stack->free_words -= stack->room;
         (void)PyObject_InitVar((PyVarObject *)record, state->Record, stack->room);
     }
     else {
@@ -52,9 +53,20 @@ record_dealloc(PyObject *self)
             Py_DECREF(record->inputs[j]);
         }
     }
-    record->next = stack->free_records;
-    stack->free_records = record;
-    Py_DECREF(stack); /* which frees its records */
+    if (stack->free_words + stack->room <= FREE_WORDS_LIMIT) {
+        record->next = stack->free_records;
+        stack->free_records = record;
+        stack->free_words += stack->room;
+    }
+    else {
+        PyObject_GC_Del(record);
+    }
+    if (Py_REFCNT(stack) > 1) {
+        Py_DECREF(stack);
+    }
+    else { /* its free records go with it, and its lists, which may hold anything */
+        drop_outside(PyType_GetModuleState(type), (PyObject *)stack);
+    }
     Py_DECREF(type);
 }
 
@@ -82,6 +94,13 @@ layers_release(Node *node)
     node->record = NULL;
     node->position = 0;
     Py_DECREF(record);
+}
+
+/* The traversal that has seen its record last. */
+uint64_t
+layers_mark(const Node *node)
+{
+    return node->record->mark;
 }
 
 /* The nodes that a folded result is made of, as far as they are nodes. */
@@ -248,12 +267,14 @@ activations_backward(Record *record, const Layer *layer)
     return total + n;
 }
 
-/* One result; then, after the first one, the layers below it, in each the last neuron first. */
-void
+/* One result; then, after the first one, the layers below it, in each the last neuron first.
+ * How many operands have received gradients. */
+uint64_t
 layers_hand_down(State *state, Node *node)
 {
     Record *record = node->record;
     Stack *stack = record->stack;
+    uint64_t work = 0;
     for (Layer *layer = stack->layers + stack->depth - 1;; layer--) {
         Block *block = layer->block;
         int lowest = layer == stack->layers;
@@ -271,8 +292,9 @@ layers_hand_down(State *state, Node *node)
                 total[width(layer)] = g;
             }
             neuron_backward(block, node->position, g, x, x_grads, inputs);
+            work += block->inputs;
             if (!(node->flags & FIRST)) {
-                return;
+                return work;
             }
         }
         else {
@@ -280,9 +302,10 @@ layers_hand_down(State *state, Node *node)
             for (size_t i = block->outputs; i-- > 0;) {
                 neuron_backward(block, i, grads[i], x, x_grads, inputs);
             }
+            work += block->count;
         }
         if (lowest) {
-            return;
+            return work;
         }
     }
 }
@@ -298,7 +321,7 @@ layers_node(State *state, int op, double data, double grad, uint32_t scope)
         node->grad = grad;
         node->scope = scope;
         if (state->tracking) {
-            node_track((PyObject *)node);
+            node_track(state, node);
         }
     }
     return node;
@@ -376,7 +399,7 @@ layers_write_out(State *state, Node *node)
     Record *record = node->record;
     Stack *stack = record->stack;
     size_t widest = stack->inputs;
-    if (node_is_swept(state, record->mark)) {
+    if (node_is_swept(state, node)) {
         return -1;
     }
     for (uint32_t l = 0; l < stack->depth; l++) {

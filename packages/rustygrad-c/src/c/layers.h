@@ -33,6 +33,7 @@ struct Stack {
     size_t size;     /* of a record, in numbers */
     Py_ssize_t room; /* the same with its pointers, in words */
     Record *free_records;
+    Py_ssize_t free_words; /* how large they are together */
 };
 
 /* What one call computed. `numbers` holds the inputs' data and gradients, then for each layer

@@ -8,20 +8,19 @@ static const char *const NAMES[] = {
 };
 
 static PyObject *
-get(PyObject *module, const char *from, const char *name)
+get(const char *from, const char *name)
 {
     PyObject *source = PyImport_ImportModule(from);
     PyObject *found = source ? PyObject_GetAttrString(source, name) : NULL;
     Py_XDECREF(source);
-    (void)module;
     return found;
 }
 
 /* Take core's op table, and refuse one that this module was not written for. */
 static int
-take_table(PyObject *module, State *state)
+take_table(State *state)
 {
-    PyObject *by_code = get(module, "rustygrad.ops", "by_code");
+    PyObject *by_code = get("rustygrad.ops", "by_code");
     state->ops = PyTuple_New(OP_COUNT);
     if (by_code == NULL || state->ops == NULL) {
         Py_XDECREF(by_code);
@@ -50,32 +49,36 @@ take_table(PyObject *module, State *state)
         Py_DECREF(arity);
     }
     Py_DECREF(by_code);
-    return 0;
+    return PyErr_Occurred() ? -1 : 0;
 }
 
 static int
 engine_exec(PyObject *module)
 {
     State *state = PyModule_GetState(module);
-    if (take_table(module, state) < 0) {
+    if (take_table(state) < 0) {
         return -1;
     }
-    state->current = get(module, "rustygrad.modes", "current");
-    state->plain = get(module, "rustygrad.modes", "PLAIN");
-    state->as_float = get(module, "rustygrad.convert", "as_float");
+    state->current = get("rustygrad.modes", "current");
+    state->plain = get("rustygrad.modes", "PLAIN");
+    state->as_float = get("rustygrad.convert", "as_float");
     state->helpers = PyImport_ImportModule("rustygrad_c.helpers");
     if (!state->current || !state->plain || !state->as_float || !state->helpers) {
         return -1;
     }
-    state->Value = (PyTypeObject *)PyType_FromModuleAndSpec(module, &value_spec, NULL);
-    state->Block = (PyTypeObject *)PyType_FromModuleAndSpec(module, &block_spec, NULL);
-    state->Stack = (PyTypeObject *)PyType_FromModuleAndSpec(module, &stack_spec, NULL);
-    state->Record = (PyTypeObject *)PyType_FromModuleAndSpec(module, &record_spec, NULL);
-    if (state->Block == NULL || state->Stack == NULL || state->Record == NULL) {
-        return -1;
+    const struct {
+        PyTypeObject **type;
+        PyType_Spec *spec;
+    } types[] = {{&state->Value, &value_spec}, {&state->Block, &block_spec},
+                 {&state->Stack, &stack_spec}, {&state->Record, &record_spec}};
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        *types[i].type = (PyTypeObject *)PyType_FromModuleAndSpec(module, types[i].spec, NULL);
+        if (*types[i].type == NULL) {
+            return -1;
+        }
     }
     PyObject *empty = PyUnicode_FromString("");
-    if (state->Value == NULL || empty == NULL ||
+    if (empty == NULL ||
         PyObject_SetAttrString((PyObject *)state->Value, "label", empty) < 0) {
         Py_XDECREF(empty);
         return -1;
@@ -140,6 +143,8 @@ static PyMethodDef engine_methods[] = {
     {"zero_grad", engine_zero_grad, METH_O, "Set the parameters' gradients to 0."},
     {"sgd", engine_sgd, METH_VARARGS, "A step of stochastic gradient descent."},
     {"adam", engine_adam, METH_VARARGS, "A step of Adam, or of AdamW."},
+    {"before_collection", engine_before_collection, METH_VARARGS,
+     "A callback of gc: track what a full collection has to know."},
     {"rebuild", engine_rebuild, METH_VARARGS, "One node from its record."},
     {NULL},
 };

@@ -4,11 +4,9 @@
  * training loop reuses the same memory in the order in which it was used.
  * Freeing never recurses: what a dying node held alone waits in a list.
  *
- * Value is a type that the collector knows, but its nodes start untracked.
- * Through operands a node only reaches older nodes, so no cycle can come of
- * them. The first time a user stores something in a node that may point back
- * (an attribute, a closure), the holder and every node reachable from it are
- * tracked, and all later nodes from their birth. A plain program never pays.
+ * Freeing may run Python: finalisers, callbacks of weak references. While it
+ * does, the list is empty and nobody waits, so what dies there is freed at
+ * once, whichever thread it is in.
  */
 #include "engine.h"
 
@@ -28,6 +26,15 @@ dict_find(PyObject *dict, const char *key)
     PyObject *found = name ? Py_XNewRef(PyDict_GetItemWithError(dict, name)) : NULL;
     Py_XDECREF(name);
     return found;
+}
+
+/* The text of an object; takes its reference over, NULL with an error. */
+PyObject *
+text_of(PyObject *object)
+{
+    PyObject *text = object ? PyObject_Str(object) : NULL;
+    Py_XDECREF(object);
+    return text;
 }
 
 /* Read the mode of this thread into the state. 1: not plain, 0: plain, -1: error. */
@@ -63,18 +70,6 @@ engine_mode(State *state)
     return 1;
 }
 
-void
-node_track(PyObject *node)
-{
-    if (!(((Node *)node)->flags & TRACKED)) {
-        PyObject_GC_Track(node);
-        ((Node *)node)->flags |= TRACKED;
-        if (((Node *)node)->op == OP_layers) {
-            layers_track((Node *)node);
-        }
-    }
-}
-
 /* Memory for a node of the exact type, where the free list has none; NULL with an error. */
 Node *
 node_allocate(State *state)
@@ -83,7 +78,9 @@ node_allocate(State *state)
         torn_down();
         return NULL;
     }
-    return PyObject_GC_New(Node, state->Value);
+    Node *node = PyObject_GC_New(Node, state->Value);
+    state->blocks += node != NULL;
+    return node;
 }
 
 /* The same for a subclass too: a leaf, whose memory Python provides, and tracks. */
@@ -123,24 +120,28 @@ node_finish_in_mode(State *state, Node *node)
             return NULL;
         }
         if (leaf) { /* no_grad */
-            node_drop_operands(node);
+            node_drop_operands(state, node);
             node->role = ROLE_INPUT;
         }
     }
     return node;
 }
 
-/* Whether a sweep is going through folded nodes with this mark, and counts on them; with an
- * error then. */
+/* Whether a sweep that lets signal handlers run goes through a folded node, and counts on it;
+ * with an error then. */
 int
-node_is_swept(State *state, uint64_t mark)
+node_is_swept(State *state, const Node *node)
 {
-    if (state == NULL || state->sweeping == 0 || mark != state->sweeping) {
-        return 0;
+    for (Sweep *sweep = state ? state->sweeps : NULL; sweep != NULL; sweep = sweep->outer) {
+        if (node->mark == sweep->mark ||
+            (node->op == OP_layers && layers_mark(node) == sweep->mark)) {
+            PyErr_SetString(PyExc_RuntimeError, "backward() is going through this node: look "
+                                                "inside it, assign to it, or go backward from "
+                                                "it, when that is done");
+            return 1;
+        }
     }
-    PyErr_SetString(PyExc_RuntimeError, "backward() is going through this node: look inside it, "
-                                        "or assign to it, when that is done");
-    return 1;
+    return 0;
 }
 
 /* Let a folded node be what it stands for. 0, or -1 with an error, and then nothing has changed. */
@@ -179,18 +180,53 @@ first_is_younger(const Node *node, const Node *x, const Node *y)
     return x_is_low != y_is_low ? x_is_low : distance(node, x) < distance(node, y);
 }
 
+/* Run what may run Python inside a deallocation: nobody waits for it. */
+#define RUN_OUTSIDE(state, statement)                                                            \
+    do {                                                                                         \
+        Node *waiting = (state) ? (state)->doomed : NULL;                                        \
+        int dooming = (state) ? (state)->dooming : 0;                                            \
+        if (state) {                                                                             \
+            (state)->doomed = NULL;                                                              \
+            (state)->dooming = 0;                                                                \
+        }                                                                                        \
+        statement;                                                                               \
+        if (state) {                                                                             \
+            (state)->doomed = waiting;                                                           \
+            (state)->dooming = dooming;                                                          \
+        }                                                                                        \
+    } while (0)
+
+/* Drop a reference to something that may run Python when it goes. */
+void
+drop_outside(State *state, PyObject *object)
+{
+    RUN_OUTSIDE(state, Py_XDECREF(object));
+}
+
+/* Drop a reference to a node; one of a subclass may have a finaliser. */
+void
+node_drop(State *state, Node *node)
+{
+    if (Py_REFCNT(node) > 1 || IS_EXACT(node)) {
+        Py_DECREF(node);
+    }
+    else {
+        drop_outside(state, (PyObject *)node);
+    }
+}
+
 /* Let go of what a node's operation holds. */
 void
-node_let_go(const Node *node)
+node_let_go(State *state, const Node *node)
 {
     uint32_t count = node->count;
     if (node->op == OP_opaque) {
-        Py_XDECREF(node->pull);
+        drop_outside(state, node->pull);
     }
     if (node->flags & BLOCK) {
         Node **block = node->block;
         for (uint32_t i = 0; i < count; i++) {
-            Py_DECREF(block[i]);
+            node_drop(state, block[i]);
         }
         PyMem_Free(block);
         return;
@@ -202,11 +238,11 @@ node_let_go(const Node *node)
             x = y;
             y = other;
         }
-        Py_DECREF(x);
-        Py_DECREF(y); /* of those that wait the last comes first */
+        node_drop(state, x);
+        node_drop(state, y); /* of those that wait the last comes first */
     }
     else if (count > 0) {
-        Py_DECREF(x);
+        node_drop(state, x);
     }
 }
 
@@ -216,7 +252,7 @@ node_recycle(State *state, Node *node)
 {
     PyTypeObject *type = Py_TYPE(node);
     if (node->flags & TRACKED) {
-        PyObject_GC_UnTrack(node);
+        node_untrack(state, node);
     }
     if (state->free_count < FREE_LIST_LIMIT && !(node->flags & FOREIGN)) {
         node->pair[0] = state->free_list;
@@ -224,6 +260,7 @@ node_recycle(State *state, Node *node)
         state->free_count++;
     }
     else {
+        state->blocks -= !(node->flags & FOREIGN);
         PyObject_GC_Del(node);
     }
     Py_DECREF(type);
@@ -231,14 +268,14 @@ node_recycle(State *state, Node *node)
 
 /* Make a leaf of a node that lives on. What it held is freed last, for that may run Python. */
 void
-node_drop_operands(Node *node)
+node_drop_operands(State *state, Node *node)
 {
     if (node->flags & (FOLDED | OWNED)) {
         if (node->op == OP_layers) {
             layers_release(node);
         }
         else if (node->op == OP_chain) {
-            chain_release(node);
+            chain_release(state, node);
         }
         else {
             block_break(node);
@@ -247,10 +284,10 @@ node_drop_operands(Node *node)
     }
     Node had = *node;
     node->op = OP_leaf;
-    node->flags &= ~(BLOCK | REACHED);
+    node->flags &= (uint8_t)~BLOCK;
     node->count = 0;
     node->pair[0] = node->pair[1] = NULL;
-    node_let_go(&had);
+    node_let_go(state, &had);
 }
 
 /* Before a node loses its operands: a walk over the graph counts on them, so keep them
@@ -296,18 +333,25 @@ node_free(State *state, Node *node)
 {
     PyTypeObject *type = Py_TYPE(node);
     if (node->weakrefs != NULL) {
-        PyObject_ClearWeakRefs((PyObject *)node);
+        RUN_OUTSIDE(state, PyObject_ClearWeakRefs((PyObject *)node));
     }
-    Py_CLEAR(node->dict);
+    if (node->dict != NULL) {
+        PyObject *dict = node->dict;
+        node->dict = NULL;
+        drop_outside(state, dict);
+    }
     if (node->flags & (FOLDED | OWNED)) {
-        node_drop_operands(node);
+        node_drop_operands(state, node);
     }
     else {
-        node_let_go(node);
+        node_let_go(state, node);
     }
     if (state != NULL && IS_EXACT(node)) {
         node_recycle(state, node);
         return;
+    }
+    if (state != NULL && !(node->flags & FOREIGN)) { /* its class was assigned */
+        state->blocks--;
     }
     type->tp_free(node);
     Py_DECREF(type);
@@ -319,9 +363,11 @@ value_dealloc(PyObject *self)
 {
     Node *node = (Node *)self;
     State *state = state_of(self);
-    if (!IS_EXACT(self) || node->flags & TRACKED) {
+    if (node->flags & TRACKED) {
+        node_untrack(state, node);
+    }
+    else if (!IS_EXACT(self)) {
         PyObject_GC_UnTrack(self);
-        node->flags &= ~TRACKED;
     }
     if (state == NULL) { /* at the end of the interpreter: no list to wait in */
         Py_TRASHCAN_BEGIN(self, value_dealloc)
@@ -347,119 +393,4 @@ value_dealloc(PyObject *self)
     }
     state->dooming = 0;
     Py_DECREF(type);
-}
-
-/* --- the collector --- */
-
-/* A list of objects still to be looked at. */
-typedef struct {
-    PyObject **items;
-    Py_ssize_t count, room;
-} Pending;
-
-static int
-pend(Pending *pending, PyObject *object)
-{
-    if (pending->count == pending->room) {
-        Py_ssize_t room = pending->room ? 2 * pending->room : 64;
-        PyObject **items = PyMem_Realloc(pending->items, room * sizeof(PyObject *));
-        if (items == NULL) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        pending->items = items;
-        pending->room = room;
-    }
-    pending->items[pending->count++] = object;
-    return 0;
-}
-
-static int
-pend_visited(PyObject *object, void *pending)
-{
-    return pend(pending, object);
-}
-
-/* Track the holder, the Values below it, and those that what was stored in it reaches
- * through functions, cells, methods and containers. Later nodes are tracked from birth. */
-int
-node_track_reachable(State *state, PyObject *holder, PyObject *stored)
-{
-    Pending pending = {NULL, 0, 0};
-    PyObject *seen = PySet_New(NULL); /* of what is no Value; Values are seen when tracked */
-    int status = seen == NULL || pend(&pending, holder) < 0 || pend(&pending, stored) < 0 ? -1 : 0;
-    state->tracking = 1;
-    while (status == 0 && pending.count > 0) {
-        PyObject *object = pending.items[--pending.count];
-        if (IS_VALUE(object)) {
-            if (!(((Node *)object)->flags & REACHED)) {
-                node_track(object);
-                ((Node *)object)->flags |= REACHED;
-                status = node_visit_operands((Node *)object, pend_visited, &pending);
-            }
-            continue;
-        }
-        int look = Py_TYPE(object) == state->Record || PyFunction_Check(object) || PyCell_Check(object) || PyMethod_Check(object) ||
-                   PyTuple_Check(object) || PyList_Check(object) || PyDict_Check(object);
-        if (!look) {
-            continue;
-        }
-        PyObject *address = PyLong_FromVoidPtr(object);
-        int known = address ? PySet_Contains(seen, address) : -1;
-        if (known == 0) {
-            known = PySet_Add(seen, address);
-            if (known == 0 && PyFunction_Check(object)) { /* not its globals: they reach all */
-                PyObject *parts[] = {PyFunction_GET_CLOSURE(object), PyFunction_GET_DEFAULTS(object)};
-                for (int i = 0; i < 2 && status == 0; i++) {
-                    status = parts[i] ? pend(&pending, parts[i]) : 0;
-                }
-            }
-            else if (known == 0) {
-                status = Py_TYPE(object)->tp_traverse(object, pend_visited, &pending);
-            }
-        }
-        Py_XDECREF(address);
-        status = known < 0 ? -1 : status;
-    }
-    PyMem_Free(pending.items);
-    Py_XDECREF(seen);
-    return status;
-}
-
-int
-node_visit_operands(Node *node, visitproc visit, void *arg)
-{
-    if (node->op == OP_layers) {
-        Py_VISIT(node->record);
-        return 0;
-    }
-    if (node->op == OP_chain) {
-        return chain_visit(node, visit, arg);
-    }
-    Node **operands = node_operands(node);
-    for (uint32_t i = 0; i < node->count; i++) {
-        Py_VISIT(operands[i]);
-    }
-    if (node->op == OP_opaque) {
-        Py_VISIT(node->pull);
-    }
-    return 0;
-}
-
-int
-value_traverse(PyObject *self, visitproc visit, void *arg)
-{
-    Node *node = (Node *)self;
-    Py_VISIT(Py_TYPE(self));
-    Py_VISIT(node->dict);
-    return node_visit_operands(node, visit, arg);
-}
-
-int
-value_clear(PyObject *self)
-{
-    Node *node = (Node *)self;
-    Py_CLEAR(node->dict);
-    node_drop_operands(node); /* one that was initialised again may reach itself through them */
-    return 0;
 }

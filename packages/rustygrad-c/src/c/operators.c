@@ -66,7 +66,7 @@ constant(State *state, double number)
     if (node != NULL) {
         node->role = ROLE_CONSTANT;
         if (state->tracking) {
-            node_track((PyObject *)node);
+            node_track(state, node);
         }
     }
     return node;
@@ -77,7 +77,11 @@ constant(State *state, double number)
 static Node *
 value_operand(State *state, PyObject *x)
 {
-    if (IS_VALUE(x)) {
+    if (state == NULL) {
+        torn_down();
+        return NULL;
+    }
+    if (IS_VALUE(state, x)) {
         return (Node *)Py_NewRef(x);
     }
     double number;
@@ -120,7 +124,7 @@ binary_of(State *state, int op, Node *x, Node *y, double data)
 static PyObject *
 binary_slow(int op, PyObject *a, PyObject *b)
 {
-    State *state = state_of(IS_VALUE(a) ? a : b);
+    State *state = state_of(IS_ANY_VALUE(a) ? a : b);
     Node *x = value_operand(state, a);
     Node *y = x ? value_operand(state, b) : NULL;
     if (y == NULL) {
@@ -133,7 +137,7 @@ binary_slow(int op, PyObject *a, PyObject *b)
 #define BINARY(name, op)                                                                         \
     PyObject *value_##name(PyObject *a, PyObject *b)                                             \
     {                                                                                            \
-        if (IS_EXACT(a) && IS_EXACT(b)) {                                                        \
+        if (IS_EXACT(a) && Py_TYPE(a) == Py_TYPE(b)) {                                           \
             State *state = state_of_exact(a);                                                    \
             double data = op_binary(op, ((Node *)a)->data, ((Node *)b)->data);                   \
             return binary_of(state, op, (Node *)Py_NewRef(a), (Node *)Py_NewRef(b), data);       \
@@ -147,10 +151,10 @@ BINARY(div, OP_div)
 PyObject *
 value_add(PyObject *a, PyObject *b)
 {
-    if (IS_EXACT(a) && IS_EXACT(b)) {
+    if (IS_EXACT(a) && Py_TYPE(a) == Py_TYPE(b)) {
         State *state = state_of_exact(a);
         double data = ((Node *)a)->data + ((Node *)b)->data;
-        if (((Node *)a)->op == OP_add) {
+        if (state != NULL && ((Node *)a)->op == OP_add) {
             chain_absorb(state, (Node *)a);
         }
         return binary_of(state, OP_add, (Node *)Py_NewRef(a), (Node *)Py_NewRef(b), data);
@@ -169,10 +173,10 @@ value_power(PyObject *a, PyObject *b, PyObject *modulus)
         PyErr_SetString(PyExc_TypeError, "pow() of a Value takes no modulus");
         return NULL;
     }
-    if (!IS_VALUE(a) || IS_VALUE(b)) {
+    State *state = state_of(IS_ANY_VALUE(a) ? a : b);
+    if (state == NULL || !IS_VALUE(state, a) || IS_VALUE(state, b)) {
         return binary_slow(OP_power, a, b);
     }
-    State *state = state_of(a);
     double exponent;
     int is_number = number_of(state, b, &exponent);
     if (is_number <= 0) {
@@ -231,7 +235,7 @@ fill(State *state, Node *node, PyObject *items, int block)
     }
     for (Py_ssize_t i = 0; i < count; i++) {
         PyObject *item = PySequence_Fast_GET_ITEM(items, i);
-        if (IS_EXACT(item)) {
+        if (IS_OURS(state, item)) {
             operands[i] = (Node *)Py_NewRef(item);
             node->count++;
             continue;
@@ -340,7 +344,7 @@ engine_opaque(PyObject *module, PyObject *args)
     }
     node->pull = Py_NewRef(pull);
     node = node_finish(state, node);
-    if (node != NULL && node_track_reachable(state, (PyObject *)node, pull) < 0) {
+    if (node != NULL && cycles_possible(state, node) < 0) {
         Py_CLEAR(node); /* the pull is a user's function, which may lead back to the node */
     }
     return (PyObject *)node;

@@ -27,51 +27,82 @@ up_to_date(Stack *stack)
     for (Watched *w = stack->watched; w < stack->watched + stack->watching; w++) {
         Py_ssize_t count = PyTuple_GET_SIZE(w->items);
         if (PyList_GET_SIZE(w->list) != count ||
-            memcmp(((PyListObject *)w->list)->ob_item, ((PyTupleObject *)w->items)->ob_item,
-                   count * sizeof(PyObject *)) != 0) {
+            (count > 0 &&
+             memcmp(((PyListObject *)w->list)->ob_item, ((PyTupleObject *)w->items)->ob_item,
+                    count * sizeof(PyObject *)) != 0)) {
             return 0;
         }
     }
     return 1;
 }
 
-/* Whether it is a list or tuple of floats and Values: reading it runs no Python. */
-static int
-is_plain(PyObject *inputs)
+/* Whether an item of the inputs is read without running Python. */
+static inline int
+is_plain(State *state, PyObject *item)
 {
-    if (!PyList_CheckExact(inputs) && !PyTuple_CheckExact(inputs)) {
-        return 0;
-    }
-    PyObject **items = PySequence_Fast_ITEMS(inputs);
-    for (Py_ssize_t j = 0; j < PySequence_Fast_GET_SIZE(inputs); j++) {
-        if (!PyFloat_CheckExact(items[j]) && !IS_EXACT(items[j])) {
-            return 0;
-        }
-    }
-    return 1;
+    return PyFloat_CheckExact(item) || IS_OURS(state, item);
 }
 
-/* Take the inputs over, numbers or Values. 1: done, 0: not for us, -1: error. */
+/* The inputs as a list or tuple of floats and Values, a new reference: what has to be converted
+ * may run Python, so that comes before anything else. NULL without an error set: not for us. */
+static PyObject *
+plain_inputs(State *state, PyObject *inputs)
+{
+    int listed = PyList_CheckExact(inputs) || PyTuple_CheckExact(inputs);
+    Py_ssize_t j = 0;
+    if (listed) {
+        PyObject **items = PySequence_Fast_ITEMS(inputs);
+        while (j < PySequence_Fast_GET_SIZE(inputs) && is_plain(state, items[j])) {
+            j++;
+        }
+        if (j == PySequence_Fast_GET_SIZE(inputs)) {
+            return Py_NewRef(inputs);
+        }
+    }
+    else if (!PySequence_Check(inputs) || !PyObject_CheckBuffer(inputs)) {
+        return NULL;
+    }
+    PyObject *list = PySequence_List(inputs);
+    if (list == NULL && PyErr_ExceptionMatches(PyExc_TypeError)) {
+        PyErr_Clear(); /* core says what is wrong with them */
+    }
+    for (j = 0; list != NULL && j < PyList_GET_SIZE(list); j++) {
+        PyObject *item = Py_NewRef(PyList_GET_ITEM(list, j)), *number = NULL;
+        double x;
+        if (!is_plain(state, item)) {
+            int known = IS_VALUE(state, item) ? 0 : number_of(state, item, &x);
+            number = known > 0 ? PyFloat_FromDouble(x) : NULL;
+            if (number == NULL || PyList_SetItem(list, j, number) < 0) {
+                Py_CLEAR(list);
+            }
+        }
+        Py_DECREF(item);
+    }
+    return list;
+}
+
+/* Take the inputs over, floats and Values. 1: done, 0: not for us, -1: error. */
 static int
-take_inputs(State *state, Stack *stack, Record *record, PyObject *const *items)
+take_inputs(State *state, Stack *stack, Record *record, PyObject *items)
 {
     uint32_t n = stack->inputs, values = 0;
     double *x = record->numbers;
-    for (uint32_t j = 0; j < n; j++) { /* allocates nothing, so plain items stay what they are */
+    if (PySequence_Fast_GET_SIZE(items) != n) {
+        return 0;
+    }
+    for (uint32_t j = 0; j < n; j++) { /* allocates nothing, so the items stay what they are */
+        PyObject *item = PySequence_Fast_GET_ITEM(items, j);
         record->inputs[j] = NULL;
-        if (PyFloat_CheckExact(items[j])) {
-            x[j] = PyFloat_AS_DOUBLE(items[j]);
+        if (PyFloat_CheckExact(item)) {
+            x[j] = PyFloat_AS_DOUBLE(item);
         }
-        else if (IS_EXACT(items[j]) && !(((Node *)items[j])->flags & OWNED)) {
-            record->inputs[j] = (Node *)items[j];
+        else if (IS_OURS(state, item) && !(((Node *)item)->flags & OWNED)) {
+            record->inputs[j] = (Node *)item;
             x[j] = record->inputs[j]->data;
             values++;
         }
         else {
-            int is_number = IS_VALUE(items[j]) ? 0 : number_of(state, items[j], &x[j]);
-            if (is_number <= 0) {
-                return is_number;
-            }
+            return 0;
         }
     }
     if (values == 0) {
@@ -126,7 +157,7 @@ results(State *state, Stack *stack, Record *record, const double *data)
             node->role = ROLE_INPUT;
         }
         if (state->tracking) {
-            node_track((PyObject *)node);
+            node_track(state, node);
         }
         if (list == NULL) {
             return (PyObject *)node;
@@ -153,30 +184,24 @@ stack_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names
         return NULL;
     }
     Py_DECREF(mode); /* modes live for ever */
-    if (mode != stack->mode || !up_to_date(stack) ||
-        !(PyList_CheckExact(inputs) || PyTuple_CheckExact(inputs) ||
-          (PySequence_Check(inputs) && PyObject_CheckBuffer(inputs)))) {
+    if (mode != stack->mode || !up_to_date(stack)) {
         Py_RETURN_NONE;
     }
-    Record *record = record_new(state, stack); /* first: making it may run the collector */
-    if (record == NULL) {
-        return NULL;
+    PyObject *items = plain_inputs(state, inputs);
+    if (items == NULL) {
+        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
     }
-    PyObject *items = is_plain(inputs) ? Py_NewRef(inputs) : PySequence_List(inputs);
+    Record *record = record_new(state, stack);
     PyObject *made = NULL;
-    int taken = 0;
-    if (items != NULL && PySequence_Fast_GET_SIZE(items) == stack->inputs) {
-        taken = take_inputs(state, stack, record, PySequence_Fast_ITEMS(items));
-    }
-    if (taken > 0) {
+    int taken = record ? take_inputs(state, stack, record, items) : -1;
+    if (taken > 0 && up_to_date(stack)) { /* still: the above may have run Python */
         made = results(state, stack, record, record_compute(stack, record));
     }
-    else if (taken == 0 && (items != NULL || PyErr_ExceptionMatches(PyExc_TypeError))) {
-        PyErr_Clear();
-        made = Py_NewRef(Py_None); /* core says what is wrong with these inputs */
+    else if (taken >= 0) {
+        made = Py_NewRef(Py_None);
     }
-    Py_DECREF(record);
-    Py_XDECREF(items);
+    Py_XDECREF(record);
+    Py_DECREF(items);
     return made;
 }
 
@@ -228,58 +253,137 @@ stack_traverse(PyObject *self, visitproc visit, void *arg)
     return 0;
 }
 
-/* Take one layer from its record, (inputs, leaves, op or None, scope, scopes).
- * 1: done, 0: it cannot be in a stack, -1: error. */
+/* The operation of one operand that follows the dots, OP_leaf for None; -1 with an error. */
 static int
-take_layer(State *state, Layer *layer, PyObject *record)
+take_activation(State *state, PyObject *op)
 {
-    PyObject *leaves, *op, *scopes;
-    unsigned int inputs, scope;
-    if (!PyArg_ParseTuple(record, "IO!OIO!:layer", &inputs, &PyList_Type, &leaves, &op, &scope,
-                          &PyList_Type, &scopes)) {
-        return -1;
+    if (op == Py_None) {
+        return OP_leaf;
     }
-    Py_ssize_t outputs = PyList_GET_SIZE(scopes);
+    PyObject *code = PyObject_GetAttrString(op, "code");
+    long number = code ? PyLong_AsLong(code) : -1;
+    Py_XDECREF(code);
+    if (number > OP_opaque && number < OP_COUNT && state->arity[number] == 1 && number != OP_pow) {
+        return (int)number;
+    }
+    if (!PyErr_Occurred()) {
+        PyErr_Format(PyExc_ValueError, "%R is no operation of one operand", op);
+    }
+    return -1;
+}
+
+/* Take one layer from its leaves and scopes, two tuples. 1: done, 0: it cannot be in a stack,
+ * -1: error. */
+static int
+take_neurons(State *state, Layer *layer, unsigned int inputs, PyObject *leaves, PyObject *scopes)
+{
+    Py_ssize_t outputs = PyTuple_GET_SIZE(scopes);
     if (inputs < 1 || outputs < 1 || outputs > UINT32_MAX ||
-        PyList_GET_SIZE(leaves) / outputs != (Py_ssize_t)inputs + 1 ||
-        PyList_GET_SIZE(leaves) % outputs != 0) {
+        PyTuple_GET_SIZE(leaves) / outputs != (Py_ssize_t)inputs + 1 ||
+        PyTuple_GET_SIZE(leaves) % outputs != 0) {
         PyErr_SetString(PyExc_ValueError, "a layer has a weight for each pair of input and "
                                           "output, and a bias and a scope for each output");
         return -1;
     }
-    layer->activation = OP_leaf;
-    if (op != Py_None) {
-        PyObject *code = PyObject_GetAttrString(op, "code");
-        long number = code ? PyLong_AsLong(code) : -1;
-        Py_XDECREF(code);
-        if (number <= OP_opaque || number >= OP_COUNT || state->arity[number] != 1 ||
-            number == OP_pow) {
-            if (!PyErr_Occurred()) {
-                PyErr_Format(PyExc_ValueError, "%R is no operation of one operand", op);
-            }
-            return -1;
-        }
-        layer->activation = (int)number;
-    }
-    layer->scope = scope;
     layer->scopes = PyMem_New(uint32_t, outputs);
     if (layer->scopes == NULL) {
         PyErr_NoMemory();
         return -1;
     }
     for (Py_ssize_t i = 0; i < outputs; i++) {
-        layer->scopes[i] = (uint32_t)PyLong_AsUnsignedLong(PyList_GET_ITEM(scopes, i));
+        layer->scopes[i] = (uint32_t)PyLong_AsUnsignedLong(PyTuple_GET_ITEM(scopes, i));
     }
     if (PyErr_Occurred()) {
         return -1;
     }
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(leaves); i++) {
-        if (!IS_EXACT(PyList_GET_ITEM(leaves, i))) {
+    layer->block = block_of(state, &PyTuple_GET_ITEM(leaves, 0), inputs, (uint32_t)outputs);
+    return layer->block ? 1 : PyErr_Occurred() ? -1 : 0;
+}
+
+/* Take one layer from its record, (inputs, leaves, op or None, scope, scopes); as above.
+ * Reading it may run Python, so the lists are copied after that. */
+static int
+take_layer(State *state, Layer *layer, PyObject *record)
+{
+    PyObject *leaves, *op, *scopes;
+    unsigned int inputs;
+    if (!PyTuple_Check(record)) {
+        PyErr_Format(PyExc_TypeError, "a layer is a tuple, not %R", record);
+        return -1;
+    }
+    if (!PyArg_ParseTuple(record, "IO!OIO!:layer", &inputs, &PyList_Type, &leaves, &op,
+                          &layer->scope, &PyList_Type, &scopes)) {
+        return -1;
+    }
+    layer->activation = take_activation(state, op);
+    if (layer->activation < 0) {
+        return -1;
+    }
+    leaves = PyList_AsTuple(leaves);
+    scopes = leaves ? PyList_AsTuple(scopes) : NULL;
+    int status = scopes ? take_neurons(state, layer, inputs, leaves, scopes) : -1;
+    Py_XDECREF(leaves);
+    Py_XDECREF(scopes);
+    return status;
+}
+
+/* Keep the lists that the layers were read from, and what is in them. */
+static int
+watch(Stack *stack, PyObject *lists)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(lists); i++) {
+        PyObject *list = PyTuple_GET_ITEM(lists, i);
+        if (!PyList_Check(list)) {
+            PyErr_Format(PyExc_TypeError, "only lists can be watched, not %R", list);
+            return -1;
+        }
+        Watched *w = stack->watched + stack->watching;
+        w->items = PyList_AsTuple(list);
+        if (w->items == NULL) {
+            return -1;
+        }
+        w->list = Py_NewRef(list);
+        stack->watching++;
+    }
+    return 1;
+}
+
+/* How large a record is, and where each layer has its numbers there. */
+static void
+measure(Stack *stack)
+{
+    stack->inputs = stack->layers[0].block->inputs;
+    stack->size = 2 * (size_t)stack->inputs;
+    for (Layer *layer = stack->layers; layer < stack->layers + stack->depth; layer++) {
+        layer->numbers = stack->size;
+        stack->size += width(layer) * (layer->activation == OP_leaf ? 2 : 4);
+        stack->outputs = layer->block->outputs;
+    }
+    stack->room = (Py_ssize_t)(stack->size + stack->inputs + stack->outputs);
+}
+
+/* Fill a new stack. 1: done, 0: these layers cannot be in one, -1: error. */
+static int
+fill(State *state, Stack *stack, PyObject *layers, PyObject *lists)
+{
+    Py_ssize_t depth = PyTuple_GET_SIZE(layers), watched = PyTuple_GET_SIZE(lists);
+    stack->layers = PyMem_Calloc(depth, sizeof(Layer));
+    stack->watched = PyMem_Calloc(watched ? watched : 1, sizeof(Watched));
+    if (stack->layers == NULL || stack->watched == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (Py_ssize_t l = 0; l < depth; l++) {
+        Layer *layer = stack->layers + stack->depth++;
+        int status = take_layer(state, layer, PyTuple_GET_ITEM(layers, l));
+        if (status <= 0) {
+            return status;
+        }
+        if (l > 0 && layer->block->inputs != layer[-1].block->outputs) {
             return 0;
         }
     }
-    layer->block = block_of(state, ((PyListObject *)leaves)->ob_item, inputs, (uint32_t)outputs);
-    return layer->block ? 1 : PyErr_Occurred() ? -1 : 0;
+    return watch(stack, lists);
 }
 
 /* stack(layers, watched, counter, mode) -> a stack; None: these layers cannot be in one. */
@@ -295,65 +399,40 @@ engine_stack(PyObject *module, PyObject *args)
     PyObject *grad = PyObject_GetAttrString(mode, "grad");
     int recording = grad ? PyObject_IsTrue(grad) : -1;
     Py_XDECREF(grad);
-    Py_ssize_t depth = PyList_GET_SIZE(layers), lists = PyList_GET_SIZE(watched);
     if (recording < 0) {
         return NULL;
     }
-    if (depth < 1 || PyList_GET_SIZE(counter) != 1) {
+    if (PyList_GET_SIZE(layers) < 1 || PyList_GET_SIZE(counter) != 1) {
         PyErr_SetString(PyExc_ValueError, "a stack has one layer or more, and one counter");
         return NULL;
     }
-    Stack *stack = PyObject_GC_New(Stack, state->Stack);
-    if (stack == NULL) {
-        return NULL;
+    PyObject *counted = Py_NewRef(PyList_GET_ITEM(counter, 0));
+    layers = PyList_AsTuple(layers);
+    watched = layers ? PyList_AsTuple(watched) : NULL;
+    Stack *stack = watched ? PyObject_GC_New(Stack, state->Stack) : NULL;
+    int status = -1;
+    if (stack != NULL) {
+        stack->call = stack_call;
+        stack->mode = Py_NewRef(mode);
+        stack->counter = Py_NewRef(counter);
+        stack->counted = Py_NewRef(counted);
+        stack->recording = recording;
+        stack->free_records = NULL;
+        stack->free_words = 0;
+        stack->depth = 0;
+        stack->watching = 0;
+        status = fill(state, stack, layers, watched);
     }
-    stack->call = stack_call;
-    stack->mode = Py_NewRef(mode);
-    stack->counter = Py_NewRef(counter);
-    stack->counted = Py_NewRef(PyList_GET_ITEM(counter, 0));
-    stack->recording = recording;
-    stack->free_records = NULL;
-    stack->depth = 0;
-    stack->watching = 0;
-    stack->layers = PyMem_Calloc(depth, sizeof(Layer));
-    stack->watched = PyMem_Calloc(lists ? lists : 1, sizeof(Watched));
-    int status = stack->layers && stack->watched ? 1 : -1;
-    if (status < 0) {
-        PyErr_NoMemory();
+    Py_DECREF(counted);
+    Py_XDECREF(layers);
+    Py_XDECREF(watched);
+    if (status > 0) {
+        measure(stack);
+        PyObject_GC_Track(stack);
+        return (PyObject *)stack;
     }
-    for (Py_ssize_t l = 0; status > 0 && l < depth; l++) {
-        Layer *layer = stack->layers + stack->depth++;
-        status = take_layer(state, layer, PyList_GET_ITEM(layers, l));
-        if (status > 0 && l > 0 && layer->block->inputs != layer[-1].block->outputs) {
-            status = 0;
-        }
-    }
-    for (Py_ssize_t i = 0; status > 0 && i < lists; i++) {
-        Watched *w = stack->watched + stack->watching++;
-        PyObject *list = PyList_GET_ITEM(watched, i);
-        if (!PyList_Check(list)) {
-            PyErr_SetString(PyExc_TypeError, "only lists can be watched");
-            status = -1;
-            break;
-        }
-        w->list = Py_NewRef(list);
-        w->items = PyList_AsTuple(list);
-        status = w->items ? 1 : -1;
-    }
-    if (status <= 0) {
-        Py_DECREF(stack);
-        return status < 0 ? NULL : Py_NewRef(Py_None);
-    }
-    stack->inputs = stack->layers[0].block->inputs;
-    stack->size = 2 * (size_t)stack->inputs;
-    for (Layer *layer = stack->layers; layer < stack->layers + depth; layer++) {
-        layer->numbers = stack->size;
-        stack->size += width(layer) * (layer->activation == OP_leaf ? 2 : 4);
-        stack->outputs = layer->block->outputs;
-    }
-    stack->room = (Py_ssize_t)(stack->size + stack->inputs + stack->outputs);
-    PyObject_GC_Track(stack);
-    return (PyObject *)stack;
+    Py_XDECREF(stack);
+    return status < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 static PyObject *

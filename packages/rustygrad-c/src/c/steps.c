@@ -6,18 +6,22 @@
 #include "engine.h"
 #include <math.h>
 
-/* The parameters of a list; NULL where they are not all ours, or no longer as many. */
+/* The parameters of a list; NULL where they are not all ours, one is there twice, or they are no
+ * longer as many. */
 static PyObject *const *
-parameters_of(PyObject *list, Py_ssize_t count)
+parameters_of(State *state, PyObject *list, Py_ssize_t count)
 {
     PyObject *const *items = ((PyListObject *)list)->ob_item;
     if (PyList_GET_SIZE(list) != count) {
         return NULL;
     }
+    uint64_t mark = next_marks(state, 1);
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++) {
-        if (!IS_EXACT(items[i]) || ((Node *)items[i])->flags & FOLDED) {
+        Node *node = (Node *)items[i];
+        if (!IS_OURS(state, node) || node->flags & FOLDED || node->mark == mark) {
             return NULL;
         }
+        node->mark = mark;
     }
     return items;
 }
@@ -55,7 +59,8 @@ engine_zero_grad(PyObject *module, PyObject *list)
         PyErr_SetString(PyExc_TypeError, "parameters is a list of Values");
         return NULL;
     }
-    PyObject *const *items = parameters_of(list, PyList_GET_SIZE(list));
+    State *state = PyModule_GetState(module);
+    PyObject *const *items = parameters_of(state, list, PyList_GET_SIZE(list));
     for (Py_ssize_t i = 0; items != NULL && i < PyList_GET_SIZE(list); i++) {
         ((Node *)items[i])->grad = 0.0;
     }
@@ -66,22 +71,22 @@ engine_zero_grad(PyObject *module, PyObject *list)
 PyObject *
 engine_sgd(PyObject *module, PyObject *args)
 {
-    PyObject *list, *state;
+    PyObject *list, *velocity_state;
     int fresh;
     double lr, momentum, decay, *velocity = NULL;
     Py_buffer view;
-    if (!PyArg_ParseTuple(args, "O!Opddd:sgd", &PyList_Type, &list, &state, &fresh, &lr, &momentum,
+    if (!PyArg_ParseTuple(args, "O!Opddd:sgd", &PyList_Type, &list, &velocity_state, &fresh, &lr, &momentum,
                           &decay)) {
         return NULL;
     }
     Py_ssize_t count = PyList_GET_SIZE(list);
-    if (state != Py_None) {
-        velocity = numbers_of(state, &view, count);
+    if (velocity_state != Py_None) {
+        velocity = numbers_of(velocity_state, &view, count);
         if (velocity == NULL) {
             return NULL;
         }
     }
-    PyObject *const *items = parameters_of(list, count);
+    PyObject *const *items = parameters_of(PyModule_GetState(module), list, count);
     for (Py_ssize_t i = 0; items != NULL && i < count; i++) {
         Node *p = (Node *)items[i];
         double g = p->grad;
@@ -121,7 +126,7 @@ engine_adam(PyObject *module, PyObject *args)
         PyBuffer_Release(&mean_view);
         return NULL;
     }
-    PyObject *const *items = parameters_of(list, count);
+    PyObject *const *items = parameters_of(PyModule_GetState(module), list, count);
     for (Py_ssize_t i = 0; items != NULL && i < count; i++) {
         Node *p = (Node *)items[i];
         double x = p->data * shrink, g = p->grad;

@@ -34,6 +34,12 @@ state_of(PyObject *value)
 static PyObject *
 value_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
+    if (type->tp_flags & Py_TPFLAGS_IS_ABSTRACT) { /* object says what is missing */
+        PyObject *nothing = PyTuple_New(0);
+        PyObject *refused = nothing ? PyBaseObject_Type.tp_new(type, nothing, NULL) : NULL;
+        Py_XDECREF(nothing);
+        return refused;
+    }
     Node *node = node_of_type(state_of_type(type), type);
     if (node != NULL) {
         node->role = ROLE_INPUT;
@@ -52,7 +58,7 @@ value_init(PyObject *self, PyObject *args, PyObject *kwargs)
     if (kwargs == NULL && PyTuple_GET_SIZE(args) == 1) {
         data = PyTuple_GET_ITEM(args, 0);
     }
-    else if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|OUU:Value", names, &data, &children,
+    else if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|OOO:Value", names, &data, &children,
                                           &name, &label)) {
         return -1;
     }
@@ -66,33 +72,32 @@ value_init(PyObject *self, PyObject *args, PyObject *kwargs)
     if (mode) { /* else it keeps that of its first initialisation, as the reference does */
         node->scope = state->mode_scope;
     }
-    node_drop_operands(node);
+    node_drop_operands(state, node);
     node->role = ROLE_INPUT;
     node->data = number;
     node->grad = 0.0;
     if (state->tracking) {
-        node_track(self);
+        node_track(state, node);
     }
     if (children != NULL) {
-        PyObject *made = PyObject_CallMethod(state->helpers, "by_hand", "OOO", self, children,
-                                             name ? name : Py_None);
+        PyObject *made = PyObject_CallMethod(state->helpers, "by_hand", name ? "OOO" : "OOs", self,
+                                             children, name ? (void *)name : (void *)"");
         if (made == NULL) {
             return -1;
         }
         Py_DECREF(made);
     }
-    if (name != NULL && PyUnicode_GET_LENGTH(name) && node->op == OP_leaf) {
-        PyObject *dict = PyObject_GenericGetDict(self, NULL); /* a name for its origin */
-        int status = dict ? PyDict_SetItemString(dict, "_op", name) : -1;
+    int named = name ? PyObject_IsTrue(name) : 0;
+    if (named > 0 && node->op == OP_leaf) { /* a name for its origin */
+        PyObject *dict = PyObject_GenericGetDict(self, NULL);
+        named = dict ? PyDict_SetItemString(dict, "_op", name) : -1;
         Py_XDECREF(dict);
-        if (status < 0) {
-            return -1;
-        }
     }
-    if (label != NULL && PyUnicode_GET_LENGTH(label)) {
-        return PyObject_SetAttrString(self, "label", label);
+    int labelled = label ? PyObject_IsTrue(label) : 0;
+    if (named < 0 || labelled < 0) {
+        return -1;
     }
-    return 0;
+    return labelled ? PyObject_SetAttrString(self, "label", label) : 0;
 }
 
 static PyObject *
@@ -152,7 +157,7 @@ engine_make_opaque(PyObject *module, PyObject *args)
         return PyErr_NoMemory();
     }
     for (Py_ssize_t i = 0; i < count; i++) {
-        if (!IS_VALUE(PyTuple_GET_ITEM(items, i))) {
+        if (!IS_VALUE(state, PyTuple_GET_ITEM(items, i))) {
             PyErr_SetString(PyExc_TypeError, "operands are Values of this backend");
             for (Py_ssize_t j = 0; j < i; j++) {
                 Py_DECREF(block[j]);
@@ -168,13 +173,13 @@ engine_make_opaque(PyObject *module, PyObject *args)
                 .pull = Py_NewRef(pull)};
     int status = node_keep_operands(state, node);
     if (status == 0 && node->flags & (FOLDED | OWNED)) { /* folded anew, by what ran meanwhile */
-        node_drop_operands(node);
+        node_drop_operands(state, node);
     }
     if (status == 0) {
         exchange(node, &had);
     }
-    node_let_go(&had);
-    if (status < 0 || node_track_reachable(state, self, pull) < 0) {
+    node_let_go(state, &had);
+    if (status < 0 || cycles_possible(state, node) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -248,12 +253,12 @@ get_op(PyObject *self, void *closure)
         return NULL;
     }
     if (node->op == OP_opaque) {
-        return PyObject_GetAttrString(node->pull, "name");
+        return text_of(PyObject_GetAttrString(node->pull, "name"));
     }
     if (node->op == OP_leaf && node->dict != NULL) { /* a leaf with a name for its origin */
         PyObject *name = dict_find(node->dict, "_op");
         if (name != NULL || PyErr_Occurred()) {
-            return name;
+            return text_of(name);
         }
     }
     if (state == NULL) {
@@ -359,6 +364,17 @@ get_attribute(PyObject *self, void *closure)
     }
 }
 
+/* Who has the dict may store past the attributes. */
+static PyObject *
+get_dict(PyObject *self, void *closure)
+{
+    State *state = state_of(self);
+    if (state != NULL && cycles_watch(state) < 0) {
+        return NULL;
+    }
+    return PyObject_GenericGetDict(self, closure);
+}
+
 static PyGetSetDef value_getset[] = {
     {"data", get_data, set_data, "The number, a float.", NULL},
     {"grad", get_grad, set_grad, "d(root)/d(this), as backward() of the root left it.", NULL},
@@ -369,7 +385,7 @@ static PyGetSetDef value_getset[] = {
     {"_scope", get_scope, NULL, "The number of the scope it was made in.", NULL},
     {"_attribute", get_attribute, NULL, "An exponent, a leaf's role, an opaque node's Pull.", NULL},
     {"_backward", get_backward, set_backward, "Hands the gradient to the operands.", NULL},
-    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL},
+    {"__dict__", get_dict, PyObject_GenericSetDict, NULL, NULL},
     {NULL},
 };
 
@@ -387,8 +403,9 @@ value_setattro(PyObject *self, PyObject *name, PyObject *value)
         return -1;
     }
     int stored = ((Node *)self)->dict != NULL || !IS_EXACT(self); /* in a slot of a subclass */
-    if (value != NULL && PyObject_IS_GC(value) && stored && state_of(self) != NULL) {
-        return node_track_reachable(state_of(self), self, value);
+    State *state = state_of(self);
+    if (value != NULL && PyObject_IS_GC(value) && stored && state != NULL) {
+        return cycles_possible(state, (Node *)self);
     }
     return 0;
 }
@@ -426,7 +443,7 @@ value_richcompare(PyObject *self, PyObject *other, int how)
         Py_RETURN_NOTIMPLEMENTED; /* identity */
     }
     double x = ((Node *)self)->data, y;
-    if (IS_VALUE(other)) {
+    if (IS_ANY_VALUE(other)) {
         y = ((Node *)other)->data;
     }
     else {

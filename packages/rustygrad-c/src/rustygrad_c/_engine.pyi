@@ -109,6 +109,9 @@ def columns(
     tuple[int, ...],
     list[Value] | None,
 ]: ...
+def before_collection(phase: str, info: dict[str, int], /) -> None:
+    """A callback of `gc`: track what a full collection has to know."""
+
 def rebuild(
     cls: type[Value],
     op: int,

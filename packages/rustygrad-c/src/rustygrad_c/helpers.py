@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rustygrad import copying
 from rustygrad.convert import as_number, no_operand, refuse_stranger
 from rustygrad.modes import Mode, current
-from rustygrad.opaque import Pull, check_children
+from rustygrad.opaque import Pull, check_children, made_of_itself
 from rustygrad.sweep import check_backward, check_forward, remember_line
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ __all__ = [
     "observe",
     "reduce",
     "refuse",
+    "refuse_cycle",
     "restore",
 ]
 
@@ -48,7 +49,16 @@ def refuse(x: Any) -> None:
     raise no_operand(x)
 
 
-def by_hand(node: Value, children: Iterable[Any], name: str | None) -> None:
+def refuse_cycle(node: Value) -> None:
+    """Raise, because a node that is captured is made of itself.
+
+    Raises:
+        GraphError: always.
+    """
+    raise made_of_itself(node)
+
+
+def by_hand(node: Value, children: Iterable[Any], name: str) -> None:
     """Give a new leaf the operands that the user wrote, if any, and the name of what they made.
 
     Raises:
@@ -60,7 +70,7 @@ def by_hand(node: Value, children: Iterable[Any], name: str | None) -> None:
     operands = tuple(children)
     check_children(operands, node._backend)
     if operands:
-        make_opaque(node, Pull(name or ""), operands)
+        make_opaque(node, Pull(name), operands)
         if current.get().recording:
             remember_line(node)
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable
 from typing import Any, Self
 
 from .convert import refuse_stranger
-from .errors import ConversionError
+from .errors import ConversionError, GraphError
 from .ops import OPAQUE, Op
 
-__all__ = ["Pull", "check_children"]
+__all__ = ["Pull", "check_children", "made_of_itself"]
 
 
 class Pull:
@@ -82,6 +82,13 @@ class Pull:
         pairs = list(zip(operands, grads, strict=True))
         for x, dx in reversed(pairs) if self.last_first else pairs:
             x.grad += dx
+
+
+def made_of_itself(node: Any) -> GraphError:
+    """The error to raise of a graph with a cycle, which only a second initialisation makes."""
+    return GraphError(
+        f"{node!r} is made of itself: it was given operands, by __init__(), that depend on it"
+    )
 
 
 def check_children(children: Iterable[Any], backend: Any) -> None:

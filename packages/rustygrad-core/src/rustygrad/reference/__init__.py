@@ -8,7 +8,7 @@ from typing import Any
 from ..building import Builder
 from ..graph import Graph
 from ..interfaces import Numerics, exact
-from ..opaque import Pull
+from ..opaque import Pull, made_of_itself
 from ..ops import LEAF, OPAQUE
 from ..sweep import topological_order
 from . import value
@@ -45,9 +45,10 @@ class ReferenceBackend:
             position[node] = index
             op = node._rule
             builder.scope = getattr(node, "_scope", 0)
-            builder.add(
-                op, [position[x] for x in node._prev], node._data, grad=node._grad, role=node._role
-            )
+            operands = [position.get(x, index) for x in node._prev]
+            if index in operands:
+                raise made_of_itself(node)
+            builder.add(op, operands, node._data, grad=node._grad, role=node._role)
             if op is OPAQUE:
                 builder.names[index] = node._op
             elif op is LEAF and node._path:
@@ -55,7 +56,7 @@ class ReferenceBackend:
             elif op.attribute:
                 builder.attribute[index] = node._attribute
             if node.label:
-                builder.labels[index] = node.label
+                builder.labels[index] = str(node.label)
             if node._source:
                 builder.sources[index] = node._source
         return builder.build([position[root] for root in roots])
