@@ -46,10 +46,33 @@ segment_of(Order *order, Node *entry)
     return order->segments + ((uintptr_t)entry >> 1);
 }
 
-void
-order_free(Order *order)
+/* Take memory over that a traversal left, if there is any. */
+static void *
+take(Scratch *scratch, Py_ssize_t *room)
 {
-    PyMem_Free(order->nodes);
+    void *items = scratch->items;
+    *room = items ? scratch->room : 0;
+    scratch->items = NULL;
+    return items;
+}
+
+/* Leave memory to the next traversal: new pages cost as much as the nodes that are listed there. */
+static void
+leave(Scratch *scratch, void *items, Py_ssize_t room)
+{
+    if (scratch->items == NULL && room <= FREE_LIST_LIMIT) {
+        scratch->items = items;
+        scratch->room = room;
+    }
+    else {
+        PyMem_Free(items);
+    }
+}
+
+void
+order_free(State *state, Order *order)
+{
+    leave(&state->listed, order->nodes, order->room);
     PyMem_Free(order->segments);
     order->nodes = NULL;
     order->segments = NULL;
@@ -107,14 +130,38 @@ is_below(Node *node, Node *x, uint64_t mark, int leaves)
     return x->mark != mark;
 }
 
-/* The next operand that has to be listed before the node; NULL if all have been. */
+/* The next of some operands that has to be listed before the node; NULL if all have been. */
+static inline Node *
+next_of(Node *node, Node **operands, uint32_t count, uint32_t *next, uint64_t mark, int leaves)
+{
+    for (uint32_t i = *next; i < count; i++) {
+        if (is_below(node, operands[i], mark, leaves)) {
+            *next = i + 1;
+            return operands[i];
+        }
+    }
+    return NULL;
+}
+
+/* The same of all operands. Of most nodes there are two at the most, read from where they are
+ * without a loop: each step down waits for memory. */
 static inline Node *
 next_below(Node *node, uint32_t *next, uint64_t mark, int leaves)
 {
-    uint32_t count = node->count, i = *next;
-    Node **operands = node_operands(node);
+    uint32_t count = node->count;
+    if (!(node->flags & (BLOCK | FOLDED))) {
+        if (*next == 0 && count > 0 && is_below(node, node->pair[0], mark, leaves)) {
+            *next = 1;
+            return node->pair[0];
+        }
+        if (*next < 2 && count > 1 && is_below(node, node->pair[1], mark, leaves)) {
+            *next = 2;
+            return node->pair[1];
+        }
+        return NULL;
+    }
     if (node->op == OP_chain) {
-        for (; i < 2 * count + 1; i++) {
+        for (uint32_t i = *next; i < 2 * count + 1; i++) {
             Node *x = chain_operand(node, i);
             if (is_below(node, x, mark, leaves)) {
                 *next = i + 1;
@@ -124,63 +171,64 @@ next_below(Node *node, uint32_t *next, uint64_t mark, int leaves)
         return NULL;
     }
     if (node->op == OP_layers) {
-        operands = layers_inputs(node, &count);
+        Node **inputs = layers_inputs(node, &count);
+        return next_of(node, inputs, count, next, mark, leaves);
     }
-    for (; i < count; i++) {
-        if (is_below(node, operands[i], mark, leaves)) {
-            *next = i + 1;
-            return operands[i];
-        }
-    }
-    return NULL;
+    return next_of(node, node->block, count, next, mark, leaves);
 }
 
-/* Whether a folded node must not be met, because a sweep around this traversal counts on it. */
-static inline int
-is_taken(State *state, const Node *node)
+/* One traversal. Inside a sweep, in a signal handler, it is guarded: it must not meet a folded
+ * node that the sweep counts on. */
+static Py_ALWAYS_INLINE inline int
+traverse(State *state, Order *order, PyObject *const *roots, Py_ssize_t count, int leaves,
+         int guarded)
 {
-    return node->flags & FOLDED && state->sweeps != NULL && node_is_swept(state, node);
-}
-
-/* One traversal. */
-static int
-list_nodes(State *state, Order *order, PyObject *const *roots, Py_ssize_t count, int leaves)
-{
-    Frame *stack = NULL;
-    Py_ssize_t depth = 0, room = 0;
+    Py_ssize_t depth = 0, room;
+    Frame *stack = take(&state->frames, &room);
     uint64_t mark = next_marks(state, 1);
     *order = (Order){.mark = mark};
+    order->nodes = take(&state->listed, &order->room);
     for (Py_ssize_t r = 0; r < count; r++) {
         Node *node = (Node *)roots[r];
         uint32_t next = 0, from = 0;
         if (node->mark == mark) {
             continue;
         }
-        if (is_taken(state, node)) {
+        if (guarded && node->flags & FOLDED && node_is_swept(state, node)) {
             goto fail;
         }
         meet(order, node, mark, leaves);
         for (;;) {
             Node *below = next_below(node, &next, mark, leaves);
-            if (below != NULL && is_taken(state, below)) {
-                goto fail;
-            }
-            if (below != NULL) {
-                if (node->op == OP_chain && next > 3 && (next - 2) / 2 > from) {
+            while (below != NULL) {
+                uint32_t below_next = 0, before = (next - 2) / 2;
+                if (guarded && below->flags & FOLDED && node_is_swept(state, below)) {
+                    goto fail;
+                }
+                if (node->op == OP_chain && next > 3 && before > from) {
                     /* the pairs up to here come before what is below */
-                    if (append(order, node, from, (next - 2) / 2) < 0) {
+                    if (append(order, node, from, before) < 0) {
                         goto fail;
                     }
-                    from = (next - 2) / 2;
+                    from = before;
+                }
+                meet(order, below, mark, leaves);
+                Node *deeper = next_below(below, &below_next, mark, leaves);
+                if (deeper == NULL) { /* a node of leaves and of what was listed before */
+                    if (append(order, below, 0, below->count) < 0) {
+                        goto fail;
+                    }
+                    below = next_below(node, &next, mark, leaves);
+                    continue;
                 }
                 if (depth == room && grow(&stack, &room, sizeof(Frame)) < 0) {
                     goto fail;
                 }
                 stack[depth++] = (Frame){node, next, from};
                 node = below;
-                next = from = 0;
-                meet(order, node, mark, leaves);
-                continue;
+                next = below_next;
+                from = 0;
+                below = deeper;
             }
             if (append(order, node, from, node->count) < 0) {
                 goto fail;
@@ -193,12 +241,20 @@ list_nodes(State *state, Order *order, PyObject *const *roots, Py_ssize_t count,
             from = stack[depth].from;
         }
     }
-    PyMem_Free(stack);
+    leave(&state->frames, stack, room);
     return 0;
 fail:
-    PyMem_Free(stack);
-    order_free(order);
+    leave(&state->frames, stack, room);
+    order_free(state, order);
     return -1;
+}
+
+static int
+list_nodes(State *state, Order *order, PyObject *const *roots, Py_ssize_t count, int leaves)
+{
+    return leaves || state->sweeps
+               ? traverse(state, order, roots, count, leaves, state->sweeps != NULL)
+               : traverse(state, order, roots, count, 0, 0); /* compiled for what is common */
 }
 
 /* List what the roots depend on, operands before results. Without leaves it prepares a sweep:
@@ -214,7 +270,7 @@ order_of(State *state, Order *order, PyObject *const *roots, Py_ssize_t count, i
             Node *entry = order->nodes[i];
             status = node_write_out(state, is_segment(entry) ? segment_of(order, entry)->chain : entry);
         }
-        order_free(order);
+        order_free(state, order);
         if (status == 0) {
             status = list_nodes(state, order, roots, count, leaves);
         }
@@ -255,14 +311,10 @@ sweep_calling(State *state, Order *order, int check)
     return 0;
 }
 
-/* Let signal handlers run, if it is time. The work counts from the last look. */
+/* Let signal handlers run, if it is time. */
 static int
-look_at_signals(State *state, Order *order, uint64_t *work, clock_t *looked)
+look_at_signals(State *state, Order *order, clock_t *looked)
 {
-    if (*work < SIGNALS_EVERY) {
-        return 0;
-    }
-    *work = 0;
     if (state->open_blocks != NULL) {
         clock_t now = clock();
         if (*looked == 0) { /* the first time */
@@ -315,7 +367,10 @@ sweep(State *state, Order *order)
             op_hand_down(node);
             work += node->count;
         }
-        status = look_at_signals(state, order, &work, &looked);
+        if (work >= SIGNALS_EVERY) {
+            work = 0;
+            status = look_at_signals(state, order, &looked);
+        }
     }
     blocks_close(state);
     return status;
@@ -351,7 +406,7 @@ value_backward(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject
                                        : sweep(state, &order);
     }
     walk_ends(state);
-    order_free(&order);
+    order_free(state, &order);
     if (status < 0) {
         return NULL;
     }

@@ -162,7 +162,7 @@ done:
     Py_XDECREF(sources);
     Py_XDECREF(outputs);
     Py_XDECREF(list);
-    order_free(&order);
+    order_free(state, &order);
     walk_ends(state);
     Py_DECREF(roots);
     return result;

@@ -127,6 +127,12 @@ struct Block {
     Block *next_open;
 };
 
+/* Memory that a traversal leaves to the next one. */
+typedef struct {
+    void *items;
+    Py_ssize_t room;
+} Scratch;
+
 /* A sweep that lets signal handlers run now, and the one around it. */
 typedef struct Sweep {
     uint64_t mark;
@@ -158,6 +164,7 @@ typedef struct {
     uint32_t mode_scope;
     int mode_special, mode_anomaly;
     uint64_t traversals;
+    Scratch listed, frames;
     Block *open_blocks;
     PyObject *ops;         /* tuple of rustygrad.ops rows by code */
     PyObject *as_float;    /* rustygrad.convert.as_float */
@@ -245,7 +252,7 @@ typedef struct {
     int stale;     /* whether folded ones must be written out */
     uint64_t mark; /* of the traversal */
 } Order;
-void order_free(Order *order);
+void order_free(State *state, Order *order);
 int order_of(State *, Order *order, PyObject *const *roots, Py_ssize_t count, int leaves,
              int looked_at);
 

@@ -119,6 +119,8 @@ engine_free(void *module)
         state->free_list = node->pair[0];
         PyObject_GC_Del(node);
     }
+    PyMem_Free(state->listed.items);
+    PyMem_Free(state->frames.items);
     Py_CLEAR(state->Value);
     Py_CLEAR(state->Block);
     Py_CLEAR(state->Stack);

@@ -83,15 +83,16 @@ plain_inputs(State *state, PyObject *inputs)
 
 /* Take the inputs over, floats and Values. 1: done, 0: not for us, -1: error. */
 static int
-take_inputs(State *state, Stack *stack, Record *record, PyObject *items)
+take_inputs(State *state, Stack *stack, Record *record, PyObject *inputs)
 {
     uint32_t n = stack->inputs, values = 0;
     double *x = record->numbers;
-    if (PySequence_Fast_GET_SIZE(items) != n) {
+    PyObject **items = PySequence_Fast_ITEMS(inputs);
+    if (PySequence_Fast_GET_SIZE(inputs) != n) {
         return 0;
     }
     for (uint32_t j = 0; j < n; j++) { /* allocates nothing, so the items stay what they are */
-        PyObject *item = PySequence_Fast_GET_ITEM(items, j);
+        PyObject *item = items[j];
         record->inputs[j] = NULL;
         if (PyFloat_CheckExact(item)) {
             x[j] = PyFloat_AS_DOUBLE(item);
@@ -184,7 +185,7 @@ stack_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names
         return NULL;
     }
     Py_DECREF(mode); /* modes live for ever */
-    if (mode != stack->mode || !up_to_date(stack)) {
+    if (mode != stack->mode) {
         Py_RETURN_NONE;
     }
     PyObject *items = plain_inputs(state, inputs);
@@ -194,7 +195,7 @@ stack_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names
     Record *record = record_new(state, stack);
     PyObject *made = NULL;
     int taken = record ? take_inputs(state, stack, record, items) : -1;
-    if (taken > 0 && up_to_date(stack)) { /* still: the above may have run Python */
+    if (taken > 0 && up_to_date(stack)) { /* not before: the above may run Python */
         made = results(state, stack, record, record_compute(stack, record));
     }
     else if (taken >= 0) {
