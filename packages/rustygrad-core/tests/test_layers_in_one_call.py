@@ -3,6 +3,8 @@
 import copy
 import pickle
 import random
+import sys
+import threading
 from array import array
 
 import pytest
@@ -274,11 +276,111 @@ def test_parameters_are_not_remembered_where_something_else_may_hold_some(extra)
     assert len(model.parameters()) == len(nn.Module.parameters(model))
 
 
+@pytest.mark.parametrize(
+    "assign",
+    [
+        lambda m: setattr(m, "epoch", 3),
+        lambda m: setattr(m, "last", m([1.0, 2.0])),
+        lambda m: setattr(m.layers[0], "seen", [1.0]),
+        lambda m: setattr(m.layers[0].neurons[0], "note", "x") or delattr(m.layers[0].neurons[0], "note"),
+        lambda m: setattr(nn.Neuron(1), "b", 3),
+        lambda m: nn.MLP(2, [3, 1]),
+    ],
+)  # fmt: skip
+def test_what_a_model_does_not_compute_with_leaves_its_stack_current(assign):
+    model = mlp()
+    stack, made = model._stack, Stack.made
+    assign(model)
+    assign(model)
+    model([1.0, 2.0])
+    assert model._stack is stack
+    assert Stack.made == made
+    assert len(model.parameters()) == len(nn.Module.parameters(model))
+
+
+@pytest.mark.parametrize("extra", [backend.Value(1.0), [backend.Value(1.0)], nn.Neuron(1)])
+def test_a_parameter_that_came_later_is_among_the_parameters(extra):
+    model = mlp()
+    remembered = model.parameters()
+    model.layers[0].extra = extra
+    assert model.parameters() == nn.Module.parameters(model)
+    assert len(model.parameters()) > len(remembered)
+    del model.layers[0].extra
+    assert model.parameters() == remembered
+
+
+def test_what_the_backend_declines_is_seldom_asked_for_again(monkeypatch):
+    asked = []
+    monkeypatch.setattr(backend, "stack", lambda *args: asked.append(args), raising=False)
+    model = nn.MLP(2, [3, 1])
+    for _ in range(50):
+        model([1.0, 2.0])
+    few = len(asked)
+    assert few < 20
+    model.layers[0].neurons[0].nonlin = True  # what it was declined for may be gone
+    model([1.0, 2.0])
+    assert len(asked) > few
+    few = len(asked)
+    for _ in range(1100):
+        model([1.0, 2.0])
+    assert few < len(asked) < few + 30
+
+
+def test_a_layer_of_two_models_tells_both_of_them():
+    one, other = nn.MLP(2, [3, 1]), nn.MLP(2, [3, 1])
+    other.layers[0] = one.layers[0]
+    for model in (one, other, one, other, one, other):  # until nobody forgets a name any more
+        model([1.0, 2.0])
+    stacks = one._stack, other._stack
+    assert None not in stacks
+    one.layers[0].neurons[1].b = backend.Value(5.0)
+    assert not any(stack.is_current() for stack in stacks)
+
+
+def test_models_that_are_gone_are_told_nothing():
+    layer = nn.Layer(2, 3)
+    for _ in range(5):
+        model = nn.MLP(2, [3, 1])
+        model.layers[0] = layer
+        model([1.0, 2.0])
+        model([1.0, 2.0])
+    del model
+    layer.neurons[0].nonlin = False
+    layer([1.0, 2.0])
+    layer([1.0, 2.0])
+    assert len(layer.__dict__["_readers"]) <= 2
+
+
+def test_threads_may_make_the_first_call_together():
+    errors = []
+
+    def call():
+        try:
+            together.wait()
+            model([1.0, 2.0])
+        except RuntimeError as error:
+            errors.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(30):
+            model, together = nn.MLP(2, [8, 8, 1]), threading.Barrier(4)
+            threads = [threading.Thread(target=call) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert errors == []
+
+
 def test_what_was_learned_stays_out_of_pickles_and_copies():
     model = mlp()
     for twin in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
         assert twin._stack is None
-        assert not {"_stack", "_stacks", "_leaves"} & set(vars(twin))
+        assert not {"_stack", "_stacks", "_leaves", "_readers", "_version"} & set(vars(twin))
 
 
 # --- optimisers ---
