@@ -124,6 +124,42 @@ def test_a_step_shows_its_node_and_its_reason():
     assert repr(found.steps[1]) == "<step %1: log(0) is -inf: the logarithm falls to -inf at 0>"
 
 
+# --- whatever things are called ---
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [
+        ("the loss é", "the loss é"),
+        ("a\nb\x1b[31m", r"a\nb\x1b[31m"),
+        ("\ud800", r"\ud800"),
+        ("a\u2028b\u202e", r"a\u2028b\u202e"),
+    ],
+)
+def test_a_label_is_shown_in_one_line_that_can_be_printed(label, shown):
+    x = Value(nan, label=label)
+    found = explain(x)
+    assert found.what == f"{shown} is nan"
+    assert found.why == f"the input {shown} is nan, a number as it was given"
+    text = str(found)
+    assert text.encode()
+    assert len(text.splitlines()) == 6
+    hidden = rustygrad.where(False, x, 2.0)
+    assert f"1 ({shown} is nan)" in explain(hidden).notes[0]
+
+
+def test_so_are_names_of_custom_operations_and_of_files():
+    bad = rustygrad.custom(lambda x: nan, lambda g, out, x: g, "b\nd\ud800")
+    names = {"z": Value(1.0), "bad": bad, "__name__": "__main__"}
+    with rustygrad.anomaly(raises=False):
+        exec(compile("y = bad(z)", "a\nb\udcff.py", "exec"), names)
+    text = str(explain(names["y"]))
+    assert text.encode()
+    assert r"Why: b\nd\ud800(1) gave nan" in text
+    assert r"nan  a\nb\udcff.py:1" in text
+    assert len(text.splitlines()) == 7
+
+
 # --- nan ---
 
 

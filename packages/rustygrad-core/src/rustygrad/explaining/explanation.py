@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from ..graph import Node
 
-__all__ = ["Explanation", "Step", "call", "short", "show"]
+__all__ = ["Explanation", "Step", "call", "printable", "short", "show"]
 
 #: How many steps of a long way are shown at either end.
 _ENDS = 5
@@ -105,13 +105,13 @@ class Explanation:
         return [node for node in operands if node.index not in shown][:_ENDS]
 
     def _row(self, node: Node, mark: str) -> tuple[str, ...]:
-        title = repr(node.title) if node.label else node.title
+        title = repr(node.title) if node.label else printable(node.title)
         name = f"%{node.index} {title}".rstrip()
         numbers = [show(node.data)]
         if self.gradient:
             numbers = [f"data {show(node.data)}", f"grad {show(node.grad)}"]
         place = " ".join(filter(None, (node.source, node.scope and f"({node.scope})")))
-        return name, f"= {short(node.expression)}", *numbers, place, mark
+        return name, f"= {short(node.expression)}", *numbers, printable(place), mark
 
 
 def call(node: Node) -> str:
@@ -119,12 +119,18 @@ def call(node: Node) -> str:
     numbers = [show(x.data) for x in node.operands]
     if node.attribute is not None:
         numbers.append(show(node.attribute))
-    return short(f"{node.graph.names.get(node.index) or node.op.name}({', '.join(numbers)})")
+    name = printable(node.graph.names.get(node.index) or node.op.name)
+    return short(f"{name}({', '.join(numbers)})")
 
 
 def show(x: float) -> str:
     """A number as people read it."""
     return f"{x:.6g}"
+
+
+def printable(text: str) -> str:
+    """A text as a part of one line: line breaks, escapes and lone surrogates shown, not obeyed."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def short(text: str) -> str:

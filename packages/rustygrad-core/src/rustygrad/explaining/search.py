@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from .. import ops
 from ..graph import Graph
 from ..ops import LEAF, OPAQUE, by_code
-from .explanation import Step, call, show
+from .explanation import Step, call, printable, show
 from .reasons import KINDS
 
 __all__ = ["CHANGED", "MUCH", "NOTHING", "Search", "ancestors", "nearest", "ratio"]
@@ -36,7 +36,7 @@ class Search:
 
     def name(self, i: int) -> str:
         """What a node is called, or its index."""
-        return self.graph[i].title or f"%{i}"
+        return printable(f"{self.graph[i].title}") or f"%{i}"
 
     def steps(self, way: Sequence[int], why: str) -> list[Step]:
         """The steps of a way to a culprit."""
