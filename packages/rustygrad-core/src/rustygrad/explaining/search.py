@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import accumulate, pairwise
 
 from .. import ops
 from ..graph import Graph
@@ -11,7 +12,7 @@ from ..ops import LEAF, OPAQUE, by_code
 from .explanation import Step, call, printable, show
 from .reasons import KINDS
 
-__all__ = ["CHANGED", "MUCH", "NOTHING", "Search", "ancestors", "nearest", "ratio"]
+__all__ = ["CHANGED", "MUCH", "NOTHING", "Search", "ancestors", "gains", "nearest", "ratio"]
 
 NOTHING = "nothing is unusual about it"
 CHANGED = "data was changed after it was computed"
@@ -74,20 +75,29 @@ class Search:
         return notes
 
 
-def nearest(start: int, onward: Callable[[int], Sequence[int]]) -> list[int]:
-    """The shortest way from a node to one that leads no further, breadth first."""
+def nearest(
+    start: int,
+    onward: Callable[[int], Sequence[int]],
+    better: Callable[[int], bool] = lambda _: True,
+) -> list[int]:
+    """The shortest way from a node to one that leads no further, breadth first.
+
+    To a better one if there is any, however far.
+    """
     came = {start: start}
     queue = [start]
-
-    def leads_on(i: int) -> bool:
+    ends = []
+    for i in queue:
         further = onward(i)
         for j in further:
             if j not in came:
                 came[j] = i
                 queue.append(j)
-        return bool(further)
-
-    way = [next(i for i in queue if not leads_on(i))]
+        if not further:
+            ends.append(i)
+            if better(i):
+                break
+    way = [ends[-1] if better(ends[-1]) else ends[0]]
     while way[-1] != start:
         way.append(came[way[-1]])
     return way[::-1]
@@ -107,3 +117,13 @@ def ancestors(graph: Graph, root: int) -> list[int]:
 def ratio(x: float, y: float) -> float:
     """How many times as large x is, whatever the signs."""
     return abs(float(ops.DIV.forward(x, y)))
+
+
+def gains(sizes: Sequence[float]) -> list[float]:
+    """By how much each step of a way multiplied its end; the end's size is the first.
+
+    What was lost again before the end does not count: of 1, 1e30, 1, 1e9 it was the last
+    step that made the end large.
+    """
+    kept = list(accumulate(sizes, min))
+    return [ratio(x, y) for x, y in pairwise(kept)]
