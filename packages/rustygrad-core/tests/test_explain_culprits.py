@@ -33,7 +33,7 @@ def programs(draw):
         picked = [nodes[draw(st.integers(0, len(nodes) - 1))] for _ in range(count)]
         attribute = draw(st.sampled_from([2.0, -1.0, 0.5, 3.0, 0.0])) if op.attribute else None
         nodes.append(Value._backend.apply(op, picked, attribute))
-    return nodes[-1]
+    return nodes
 
 
 def results(node, replaced):
@@ -90,8 +90,8 @@ def check_huge(found):
 
 
 @given(programs())
-def test_a_culprit_has_made_what_it_is_said_to_have_made(root):
-    found = explain(root, huge=HUGE)
+def test_a_culprit_has_made_what_it_is_said_to_have_made(nodes):
+    found = explain(nodes[-1], huge=HUGE)
     text = str(found)
     try:
         assert text.encode()
@@ -108,3 +108,47 @@ def test_a_culprit_has_made_what_it_is_said_to_have_made(root):
                 assert last.why
     except AssertionError:
         pytest.fail(text)
+
+
+def shares(user, node):
+    """What a user hands to a node, for each use, by the engine itself."""
+    leaves = [Value(x.data) for x in user.operands]
+    Value._backend.apply(user.op, leaves, user.attribute).backward(user.grad)
+    return [leaf.grad for leaf, x in zip(leaves, user.operands, strict=True) if x == node]
+
+
+def check_gradient(steps, kind):
+    """Check the steps to the first culprit: each below has such a gradient from the one above."""
+    test = KINDS[kind]
+    end = next(k for k, step in enumerate(steps) if step.why)
+    for below, above in pairwise(steps[: end + 1]):
+        assert test(below.node.grad)
+        assert any(map(test, shares(above.node, below.node)))
+    culprit = steps[end]
+    if "handed" in culprit.why:
+        assert not test(culprit.node.grad)
+    else:
+        assert test(culprit.node.grad)
+        handed = [s for user in culprit.beside for s in shares(user, culprit.node)]
+        assert not any(map(test, handed)) or kind == "zero"
+        assert len(handed) > 1
+    return steps[end:]
+
+
+@given(programs())
+def test_a_culprit_of_a_gradient_has_made_it(nodes):
+    root = nodes[-1]
+    root.backward()
+    for target in nodes[:-1]:
+        found = explain(target, of=root, huge=HUGE)
+        text = str(found)
+        try:
+            assert text.encode()
+            assert found.verdict not in ("stale", "not run")
+            for below, above in pairwise(found.steps):
+                assert below.node in above.node.operands
+            if found.verdict in KINDS:
+                rest = check_gradient(found.steps, found.verdict)
+                assert len(rest) == 1 or math.isinf(rest[0].node.grad)
+        except AssertionError:
+            pytest.fail(text)

@@ -18,13 +18,15 @@ class Step:
     Attributes:
         node: the node.
         why: what it did to the number; '' where it handed it on.
+        beside: what that has to do with: the operands, or what handed gradients to it.
     """
 
-    __slots__ = ("node", "why")
+    __slots__ = ("beside", "node", "why")
 
-    def __init__(self, node: Node, why: str = "") -> None:
+    def __init__(self, node: Node, why: str = "", beside: Sequence[Node] = ()) -> None:
         self.node = node
         self.why = why
+        self.beside = tuple(beside)
 
     def __repr__(self) -> str:
         return f"<step %{self.node.index}{': ' * bool(self.why)}{self.why}>"
@@ -85,12 +87,12 @@ class Explanation:
     __repr__ = __str__
 
     def _table(self) -> Iterator[str]:
-        """The steps in columns, the middle of many left out, and what the culprit was made of."""
+        """The steps in columns, the middle of many left out, and what culprits have to do with."""
         steps, hidden = self.steps, len(self.steps) - 2 * _ENDS
         if hidden > 1:
             steps = steps[:_ENDS] + steps[-_ENDS:]
         rows = [self._row(step.node, "<-- here" if step.why else "") for step in steps]
-        rows += [self._row(node, "") for node in self._operands(steps)]
+        rows += [self._row(node, "") for node in self._beside(steps)]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for k, row in enumerate(rows):
             if hidden > 1 and k == _ENDS:
@@ -98,11 +100,11 @@ class Explanation:
             cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True) if width]
             yield ("  " + "  ".join(cells)).rstrip()
 
-    def _operands(self, steps: Sequence[Step]) -> list[Node]:
-        """The operands of culprits that are not steps themselves; each once, and not too many."""
+    def _beside(self, steps: Sequence[Step]) -> list[Node]:
+        """What is beside steps and none itself; each once, and not too many."""
         shown = {step.node.index for step in steps}
-        operands = dict.fromkeys(x for step in steps if step.why for x in step.node.operands)
-        return [node for node in operands if node.index not in shown][:_ENDS]
+        beside = dict.fromkeys(x for step in steps for x in step.beside)
+        return [node for node in beside if node.index not in shown][:_ENDS]
 
     def _row(self, node: Node, mark: str) -> tuple[str, ...]:
         title = repr(node.title) if node.label else printable(node.title)

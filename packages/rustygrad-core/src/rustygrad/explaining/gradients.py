@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ..graph import Graph
-from ..ops import OPAQUE, by_code
+from ..ops import DOT, LEAF, OPAQUE, by_code
 from .explanation import Explanation, Step, call, short, show
 from .numbers import NumberSearch
-from .reasons import KINDS, Reason, reason_for_slope
-from .search import MUCH, NOTHING, Search, ancestors, nearest, ratio
+from .reasons import KINDS, Reason, dot_products, reason_for_slope
+from .search import CHANGED, NOTHING, Search, ancestors, nearest, ratio, steepest
 
 __all__ = ["GradientSearch"]
 
@@ -46,6 +46,7 @@ class GradientSearch(Search):
         self.root = root
         self._handed: dict[int, Sequence[float | None]] = {}
         self._uses: dict[int, list[tuple[int, int]]] = {}
+        self._is_part = any(graph[i].is_cut for i in graph.names)  # some uses were cut off
 
     def explain(self, target: int) -> Explanation:
         """The answer."""
@@ -56,18 +57,21 @@ class GradientSearch(Search):
         self._find_uses(target)
         if target not in self._uses:
             return Explanation("unconnected", what, here, *self._unconnected(), gradient=True)
-        if target != self.root and grad[self.root] == 0.0:
+        if grad[self.root] == 0.0:
             return Explanation("not run", what, here, *self._not_run(), gradient=True)
         kind = self._gradient_kind(number)
-        total = self._total(target)
-        if total is not None and self._gradient_kind(total) != kind:
+        total = self._other_total(target)
+        if total is not None and (kind == "fine" or self._gradient_kind(total) != kind):
             return Explanation("stale", what, here, *self._stale(target, total), gradient=True)
         if kind == "fine":
             return Explanation(kind, what, here, NOTHING, gradient=True)
-        if kind not in KINDS:
-            way, why, advice = self._growth(target, kind)
-            return Explanation(kind, what, way, why, advice, self.notes(way, why), True)
-        return self._cause(target, kind, what)
+        if kind in KINDS:
+            return self._cause(target, kind, what)
+        way, why, advice = self._growth(target, kind)
+        notes = self.notes(way, why)
+        if total is not None:
+            notes.insert(0, self._stale(target, total)[0])
+        return Explanation(kind, what, way, why, advice, notes, True)
 
     def _gradient_kind(self, x: float) -> str:
         kind = self.kind(x)
@@ -104,13 +108,19 @@ class GradientSearch(Search):
         grads: Sequence[float] = op.vjp(g, self.graph.data[i], *self.operands(i))
         return [grads] if op.arity == 1 else grads  # type: ignore[list-item]
 
-    def _total(self, i: int) -> float | None:
-        """The sum of a node's shares; None if one is not known."""
-        total = self.graph.grad[i] if i == self.root else 0.0
+    def _other_total(self, i: int) -> float | None:
+        """The sum of a node's shares, where that is known and not what the node holds."""
+        held, total, size = self.graph.grad[i], 0.0, 0.0
+        if i == self.root or self._is_part:
+            return None
         for *_, share in self._shares(i):
             if share is None:
                 return None
             total += share
+            size += abs(share)
+        # backends may differ in the last places, and where shares cancel little else is left
+        if total == held or abs(total - held) <= 1e-9 * size or (total != total and held != held):
+            return None
         return total
 
     # --- nan, inf and 0 ---
@@ -136,15 +146,29 @@ class GradientSearch(Search):
         use = self._onward(way[-1], kind)[1]
         if use is None:
             why, advice = self._why_node(way[-1], kind)
-            return self.steps(way, why), why, advice, None
+            return self.steps(way, why, self._users(way[-1])), why, advice, None
         user, position = use
         why, advice = self._why_use(user, position, kind)
-        if kind == "inf" or math.isfinite(self.graph.grad[user]):
-            return self.steps([*way, user], why), why, advice, user
+        steps = self.steps([*way, user], why, self._factors(user, position))
+        if kind != "nan" or math.isfinite(self.graph.grad[user]):
+            return steps, why, advice, user
         # nan out of an incoming inf: where that came from is the rest of the story
-        rest, cause, advice, end = self._way(user, "inf")
-        rest[0].why = "; ".join(filter(None, (why, rest[0].why)))
-        return [*self.steps(way, ""), *rest], f"{why}; {cause}", advice, end
+        (first, *rest), cause, advice, end = self._way(user, "inf")
+        both = "; ".join(filter(None, (why, first.why)))
+        steps[-1] = Step(first.node, both, (*steps[-1].beside, *first.beside))
+        return [*steps, *rest], f"{why}; {cause}", advice, end
+
+    def _users(self, i: int) -> list[int]:
+        """What hands gradients to a node."""
+        return list(dict.fromkeys(user for user, *_ in self._shares(i)))
+
+    def _factors(self, user: int, position: int) -> Sequence[int] | None:
+        """The operands that a derivative depends on; None if all may be."""
+        operands = self.graph.operands_of(user)
+        if self.graph.op[user] != DOT.code:
+            return None
+        pair = next(p for p in dot_products(range(len(operands))) if position in p)
+        return [operands[k] for k in pair]
 
     def _onward(self, i: int, kind: str) -> tuple[list[int], tuple[int, int] | None]:
         """The users to go on to; where there are none, the use that is to blame, if one is."""
@@ -165,10 +189,9 @@ class GradientSearch(Search):
     def _why_node(self, i: int, kind: str) -> Words:
         """Why the shares of a node add up to what none of them is."""
         if i == self.root:
-            why = f"backward of {self.name(i)} started from the gradient {show(self.graph.grad[i])}"
-            return why, "call backward() without an argument, or with a finite one"
-        total = self._total(i)
-        if total is not None and not KINDS[kind](total):
+            return self._started(), "call backward() without an argument, or with a finite one"
+        total = self._other_total(i)
+        if total is not None:
             return self._stale(i, total)
         shares = " + ".join([show(s) for *_, s in self._shares(i) if s is not None])
         why = f"the gradients that {self.name(i)} gets are {short(shares)}: "
@@ -211,36 +234,40 @@ class GradientSearch(Search):
     def _growth(self, target: int, kind: str) -> tuple[list[Step], str, str]:
         """The way that most of the gradient came, as far as what changed it most, and why."""
         grad, way = self.graph.grad, [target]
-        factors: list[tuple[float, str]] = []  # two for each step: of the sum, of the product
+        numbers, counts = [grad[target]], []  # of each step the largest share, then its user's
         while way[-1] != self.root:
             shares = [(u, s) for u, _, s in self._shares(way[-1]) if s is not None]
             if not shares:  # the user's own code
                 break
             user, share = max(shares, key=lambda pair: abs(pair[1]))
-            factors.append((ratio(grad[way[-1]], share), f"adds up {len(shares)} gradients"))
-            factors.append((ratio(share, grad[user]), ""))
+            numbers += share, grad[user]
+            counts.append(len(shares))
             way.append(user)
-        advice = _GROWTH_ADVICE[kind]
-        start = way[-1]
-        if start == self.root and self._gradient_kind(grad[start]) == kind:
-            why = f"backward of {self.name(start)} started from the gradient {show(grad[start])}"
-            return self.steps(way, why), why, advice
-        if not factors:
-            why = f"{self.name(start)} is used by your own code alone"
-            return self.steps(way, why), why, _BY_HAND
-        factor, what = max(factors) if kind == "huge" else min(factors)
-        if 1.0 / MUCH < factor < MUCH:
-            why = f"it came through {len(way) - 1} operations, and none multiplied it by "
-            why += f"{'more' if kind == 'huge' else 'less'} than {show(factor)}"
+        sizes, limit, advice = list(map(abs, numbers)), self.huge, _GROWTH_ADVICE[kind]
+        if kind == "tiny":  # large in the denominator
+            sizes, limit = [ratio(1.0, size) for size in sizes], 1.0 / TINY
+        if min(sizes) >= limit:
+            if way[-1] != self.root:
+                why, advice = f"{self.name(way[-1])} is used by your own code alone", _BY_HAND
+                return self.steps(way, why, self._users(way[-1])), why, advice
+            why = self._started()
+            return self.steps(way, why, ()), why, advice
+        step, _ = steepest(sizes, limit)
+        if step is None:
+            why = f"it came through {len(way) - 1} operations, and none of them stands out"
             return self.steps(way, ""), why, advice
-        at = (factors.index((factor, what)) + 1) // 2
-        node = self.graph[way[at]]
-        if what:
-            why = f"{self.name(node.index)} {what}, which makes {show(factor)} times the largest"
-        else:
-            why = f"{call(node)} multiplied the gradient by {show(factor)}, "
-            why += "and no other step on the way changed it as much"
+        factor, at = show(ratio(numbers[step], numbers[step + 1])), (step + 1) // 2
+        if step % 2 == 0:
+            why = f"{self.name(way[at])} adds up {counts[at]} gradients, "
+            why += f"which makes {factor} times the largest"
+            return self.steps(way[: at + 1], why, self._users(way[at])), why, advice
+        why = f"{call(self.graph[way[at]])} multiplied the gradient by {factor}, "
+        why += f"and no other step on the way did more to make it {kind}"
         return self.steps(way[: at + 1], why), why, advice
+
+    def _started(self) -> str:
+        number = show(self.graph.grad[self.root])
+        return f"backward of {self.name(self.root)} started from the gradient {number}"
 
     # --- no gradient of this root ---
 
@@ -252,20 +279,28 @@ class GradientSearch(Search):
         )
 
     def _not_run(self) -> Words:
-        why = f"backward of {self.name(self.root)} has not run: its own gradient is 0"
-        return why, "call backward() on it"
+        why = f"backward of {self.name(self.root)} has not run, or started from the gradient 0: "
+        return f"{why}its own gradient is 0", "call backward() on it, from a gradient that is not 0"
 
     def _stale(self, i: int, total: float) -> Words:
         """A gradient that is not what backward of the root adds up."""
         held = self.graph.grad[i]
         why = f"backward of {self.name(self.root)} hands {self.name(i)} {show(total)}, "
         why += f"and it holds {show(held)}: "
+        changed = next(filter(None, map(self.changed, self._users(i))), "")
+        if changed:
+            return f"{why}{changed}: {CHANGED}", "call explain before you change data"
         if held == 0.0:
             return (
                 f"{why}it was reset after backward, or data was changed",
                 "read gradients between backward() and zero_grad()",
             )
+        if self.graph.op[i] != LEAF.code:  # backward resets these
+            return (
+                f"{why}another backward went through it, or it was set, or data was changed",
+                "call explain right after backward()",
+            )
         return (
-            f"{why}the rest was in it before, or data was changed",
-            "call zero_grad() before backward()",
+            f"{why}the rest is of another backward, or was set, or data was changed",
+            "call zero_grad() before backward(), unless gradients are to add up",
         )

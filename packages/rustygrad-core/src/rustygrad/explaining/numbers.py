@@ -9,7 +9,7 @@ from .. import ops
 from ..ops import LEAF, OPAQUE, by_code
 from .explanation import Explanation, Step, call, show
 from .reasons import KINDS, dot_products, reason_for_result
-from .search import CHANGED, MUCH, NOTHING, Search, ancestors, gains, nearest, ratio
+from .search import CHANGED, NOTHING, Search, ancestors, nearest, ratio, steepest
 
 __all__ = ["NumberSearch"]
 
@@ -136,18 +136,13 @@ class NumberSearch(Search):
             why, advice = self._why(way[-1], "huge")
             return self.steps(way, why), why, advice
         advice = "scale the inputs down, lower the learning rate, or compute with logarithms"
-        floor = min(1.0, self.huge / 100.0)  # what brings 1e-9 up to 1 makes nothing huge
-        for limit in (self.huge, sizes[0]):  # what made it huge; else what made more of it
-            clipped = [max(floor, min(size, limit)) for size in sizes]
-            factors = gains(clipped)
-            most = factors.index(max(factors))
-            if factors[most] >= MUCH:
-                why = self._why_growth(way[most], way[most + 1], limit)
-                return self.steps(way[: most + 1], why), why, advice
-        way = way[: clipped.index(min(clipped)) + 1]
-        why = f"it grew in {len(way) - 1} steps from {show(data[way[-1]])} on, "
-        why += "and none of them stands out"
-        return self.steps(way, ""), why, advice
+        step, start = steepest(sizes, self.huge)
+        if step is None:
+            why = f"it grew in {start} steps from {show(data[way[start]])} on, "
+            why += "and none of them stands out"
+            return self.steps(way[: start + 1], ""), why, advice
+        why = self._why_growth(way[step], way[step + 1])
+        return self.steps(way[: step + 1], why), why, advice
 
     def _largest(self, i: int) -> int | None:
         """The operand that had most to do with the size of a result; None if none is finite."""
@@ -160,7 +155,7 @@ class NumberSearch(Search):
             return max(operands, key=lambda j: data[j], default=None)
         return max(operands, key=lambda j: abs(data[j]), default=None)
 
-    def _why_growth(self, i: int, operand: int, limit: float) -> str:
+    def _why_growth(self, i: int, operand: int) -> str:
         data, changed = self.graph.data, self.changed(i)
         if changed:
             return f"{changed}: {CHANGED}"
@@ -169,7 +164,7 @@ class NumberSearch(Search):
             why += f"though {self.name(operand)} is 0"
         else:
             why += f"{show(ratio(data[i], data[operand]))} times {self.name(operand)}"
-        return f"{why}, and no other step did more to reach {show(limit)}"
+        return f"{why}, and no other step on the way did more to make it huge"
 
     def _other_zeros(self, steps: Sequence[Step]) -> list[str]:
         """What is to be said of a 0 that is made of more zeros than the one on the way."""

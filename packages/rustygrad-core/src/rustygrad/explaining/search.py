@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate, pairwise
 
 from .. import ops
@@ -12,7 +12,7 @@ from ..ops import LEAF, OPAQUE, by_code
 from .explanation import Step, call, printable, show
 from .reasons import KINDS
 
-__all__ = ["CHANGED", "MUCH", "NOTHING", "Search", "ancestors", "gains", "nearest", "ratio"]
+__all__ = ["CHANGED", "NOTHING", "Search", "ancestors", "nearest", "ratio", "steepest"]
 
 NOTHING = "nothing is unusual about it"
 CHANGED = "data was changed after it was computed"
@@ -39,11 +39,19 @@ class Search:
         """What a node is called, or its index."""
         return printable(f"{self.graph[i].title}") or f"%{i}"
 
-    def steps(self, way: Sequence[int], why: str) -> list[Step]:
-        """The steps of a way to a culprit."""
+    def steps(
+        self, way: Sequence[int], why: str, beside: Iterable[int] | None = None
+    ) -> list[Step]:
+        """The steps of a way to a culprit; beside it are its operands, if nothing else is."""
+        if beside is None:  # those first that nobody overlooks
+            beside = sorted(self.graph.operands_of(way[-1]), key=self._is_finite)
         steps = [Step(self.graph[i]) for i in way]
-        steps[-1].why = why
+        if why:
+            steps[-1] = Step(self.graph[way[-1]], why, [self.graph[j] for j in beside])
         return steps
+
+    def _is_finite(self, i: int) -> bool:
+        return math.isfinite(self.graph.data[i])
 
     def operands(self, i: int) -> list[float]:
         """The operands' numbers, and the attribute if there is one, as the op table takes them."""
@@ -119,11 +127,17 @@ def ratio(x: float, y: float) -> float:
     return abs(float(ops.DIV.forward(x, y)))
 
 
-def gains(sizes: Sequence[float]) -> list[float]:
-    """By how much each step of a way multiplied its end; the end's size is the first.
+def steepest(sizes: Sequence[float], large: float) -> tuple[int | None, int]:
+    """The step of a way that made its end large, if one stands out, and where growth began.
 
-    What was lost again before the end does not count: of 1, 1e30, 1, 1e9 it was the last
-    step that made the end large.
+    The end's size is the first, and step k is from size k + 1 to size k. What was lost
+    again before the end does not count: of 1, 1e30, 1, 1e9 it was the last step.
     """
-    kept = list(accumulate(sizes, min))
-    return [ratio(x, y) for x, y in pairwise(kept)]
+    floor = min(1.0, large / 100.0)  # what brings 1e-9 up to 1 makes nothing large
+    kept = [max(floor, size) for size in accumulate(sizes, min)]
+    for limit in (large, sizes[0]):  # what made it large at all; else what made more of it
+        factors = [ratio(min(x, limit), min(y, limit)) for x, y in pairwise(kept)]
+        most = max(factors)
+        if most >= MUCH:
+            return factors.index(most), 0
+    return None, kept.index(kept[-1])
