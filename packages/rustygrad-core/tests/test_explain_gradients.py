@@ -178,6 +178,26 @@ def test_where_uses_were_cut_off_nothing_is_called_stale():
     part = graph.slice(graph.outputs[0], depth=1)
     assert part.find("a").grad == 27.0
     assert explain(part.find("a"), of=part.outputs[0]).verdict == "fine"
+    part = graph.slice(graph.find("a"), graph.outputs[0], depth=0)
+    assert explain(part.find("a"), of=part.outputs[1]).why == (
+        "… * does not depend on it, in this part of the graph"
+    )
+
+
+def test_a_gradient_that_came_from_what_was_cut_off_is_told():
+    a = Value(0.0, label="a")
+    graph = Graph.capture(backward(a + (a.sqrt() - a.sqrt())))
+    part = graph.slice(graph.outputs[0], depth=1)
+    found = explain(part.find("a"), of=part.outputs[0])
+    assert found.verdict == "nan"
+    assert found.why == "what hands a this gradient is not in this part of the graph"
+
+
+def test_a_finite_gradient_that_has_to_be_infinite_is_stale():
+    x = Value(0.0, label="x")
+    loss = backward(x.sqrt())
+    x.grad = 3.0
+    assert explain(x, of=loss).verdict == "stale"
 
 
 def test_an_inner_gradient_that_was_set_is_named():
@@ -273,11 +293,25 @@ def test_beside_a_sum_of_gradients_stands_what_handed_them_on():
     assert "input" not in str(found)
 
 
+def test_of_a_product_the_other_factor_is_what_was_not_finite():
+    x, y = Value(inf, label="x"), Value(-1.0).log()
+    y.label = "y"
+    assert explain(x, of=backward(x * y)).because.what == "y is nan"
+    assert explain(y, of=backward(x * y)).because.what == "x is inf"
+
+
+def test_a_gradient_that_only_the_users_code_knows_a_part_of_is_shown_with_a_gap():
+    own = rustygrad.custom(lambda x: x, lambda g, out, x: -3.0 * g, "own")
+    x = Value(1.0)
+    found = explain(x, of=backward(own(x) + x * 3.0))
+    assert found.why == "the gradients that %0 gets are 3 + ?: they cancel"
+
+
 def test_beside_a_dot_stands_the_factor_that_matters():
     x, zero = Value(1.0), Value(0.0, label="zero")
     others = [Value(7.0) for _ in range(9)]
     found = explain(x, of=backward(rustygrad.dot([*others, x], [*others, zero])))
-    assert [node.label for node in found.steps[-1].beside] == ["", "zero"]
+    assert [node.label for node in found.steps[-1].beside] == ["zero"]
     assert "data 7" not in str(found)
 
 

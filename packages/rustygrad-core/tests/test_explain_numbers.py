@@ -414,6 +414,20 @@ def test_a_huge_number_may_come_out_of_0():
     )
 
 
+def test_a_small_number_that_was_set_to_0_is_not_blamed_on_the_operation():
+    y = Value(1e-10) * 1e-10
+    y.data = 0.0
+    assert explain(y).why.startswith("mul(1e-10, 1e-10) gives 1e-20 now, and %2 holds 0: ")
+
+
+def test_a_huge_dot_whose_operands_were_changed_is_followed_to_them():
+    x, y = Value(2.0), Value(3.0)
+    z = rustygrad.dot([x, y], [5e6, 0.0])
+    x.data = inf
+    y.data = -inf
+    assert "data was changed" in explain(z).why
+
+
 def test_a_huge_number_that_was_set_is_not_blamed_on_the_operation():
     y = Value(3.0) * 2.0
     y.data = 1e9

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ..graph import Graph
-from ..ops import DOT, LEAF, OPAQUE, by_code
+from ..ops import DOT, LEAF, MUL, OPAQUE, by_code
 from .explanation import Explanation, Step, call, short, show
 from .numbers import NumberSearch
 from .reasons import KINDS, Reason, dot_products, reason_for_slope
-from .search import CHANGED, NOTHING, Search, ancestors, nearest, ratio, steepest
+from .search import CHANGED, NOTHING, Search, ancestors, nearest, ratio, same, steepest
 
 __all__ = ["GradientSearch"]
 
@@ -46,7 +46,8 @@ class GradientSearch(Search):
         self.root = root
         self._handed: dict[int, Sequence[float | None]] = {}
         self._uses: dict[int, list[tuple[int, int]]] = {}
-        self._is_part = any(graph[i].is_cut for i in graph.names)  # some uses were cut off
+        #: Whether some uses were cut off, or drawn as one.
+        self._is_part = bool(graph.repeats) or any(graph[i].is_cut for i in graph.names)
 
     def explain(self, target: int) -> Explanation:
         """The answer."""
@@ -60,7 +61,7 @@ class GradientSearch(Search):
         if grad[self.root] == 0.0:
             return Explanation("not run", what, here, *self._not_run(), gradient=True)
         kind = self._gradient_kind(number)
-        total = self._other_total(target)
+        total = None if self._is_part else self._other_total(target)
         if total is not None and (kind == "fine" or self._gradient_kind(total) != kind):
             return Explanation("stale", what, here, *self._stale(target, total), gradient=True)
         if kind == "fine":
@@ -110,65 +111,64 @@ class GradientSearch(Search):
 
     def _other_total(self, i: int) -> float | None:
         """The sum of a node's shares, where that is known and not what the node holds."""
-        held, total, size = self.graph.grad[i], 0.0, 0.0
-        if i == self.root or self._is_part:
-            return None
+        total = size = 0.0
         for *_, share in self._shares(i):
             if share is None:
                 return None
             total += share
-            size += abs(share)
-        # backends may differ in the last places, and where shares cancel little else is left
-        if total == held or abs(total - held) <= 1e-9 * size or (total != total and held != held):
-            return None
-        return total
+            size += abs(share)  # where they cancel, little but the last places is left
+        return None if i == self.root or same(total, self.graph.grad[i], size) else total
 
     # --- nan, inf and 0 ---
 
     def _cause(self, target: int, kind: str, what: str) -> Explanation:
-        steps, why, advice, end = self._way(target, kind)
+        steps, why, advice, factors = self._way(target, kind)
         because = None
-        if kind != "zero" and end is not None:
-            because = self._before(end)
+        if kind != "zero":
+            because = self._before(factors)
             if because and advice == _GUARD:
                 because.advice = ""  # a number that is not used may be what it is
             elif because:
                 advice = ""
         notes = self.notes(steps, why)
         uses = len(self._uses[target])
-        if kind == "zero" and end is not None and uses > 1:
+        if kind == "zero" and factors and uses > 1:
             notes.append(f"it is used in {uses} places, and each of them hands 0 on")
         return Explanation(kind, what, steps, why, advice, notes, True, because)
 
-    def _way(self, target: int, kind: str) -> tuple[list[Step], str, str, int | None]:
-        """The steps, the reason, the advice, and the operation that is to blame, if one is."""
+    def _way(self, target: int, kind: str) -> tuple[list[Step], str, str, list[int]]:
+        """The steps, the reason, the advice, and what the derivative that is to blame is made of.
+
+        Nothing, if none is.
+        """
         way = nearest(target, lambda i: self._onward(i, kind)[0])
         use = self._onward(way[-1], kind)[1]
         if use is None:
             why, advice = self._why_node(way[-1], kind)
-            return self.steps(way, why, self._users(way[-1])), why, advice, None
+            return self.steps(way, why, self._users(way[-1])), why, advice, []
         user, position = use
         why, advice = self._why_use(user, position, kind)
-        steps = self.steps([*way, user], why, self._factors(user, position))
+        factors = self._factors(user, position)
+        steps = self.steps([*way, user], why, factors)
         if kind != "nan" or math.isfinite(self.graph.grad[user]):
-            return steps, why, advice, user
+            return steps, why, advice, factors
         # nan out of an incoming inf: where that came from is the rest of the story
-        (first, *rest), cause, advice, end = self._way(user, "inf")
+        (first, *rest), cause, advice, factors = self._way(user, "inf")
         both = "; ".join(filter(None, (why, first.why)))
         steps[-1] = Step(first.node, both, (*steps[-1].beside, *first.beside))
-        return [*steps, *rest], f"{why}; {cause}", advice, end
+        return [*steps, *rest], f"{why}; {cause}", advice, factors
 
     def _users(self, i: int) -> list[int]:
         """What hands gradients to a node."""
         return list(dict.fromkeys(user for user, *_ in self._shares(i)))
 
-    def _factors(self, user: int, position: int) -> Sequence[int] | None:
-        """The operands that a derivative depends on; None if all may be."""
-        operands = self.graph.operands_of(user)
-        if self.graph.op[user] != DOT.code:
-            return None
+    def _factors(self, user: int, position: int) -> list[int]:
+        """What the derivative by the operand there is made of: of a product, the other factor."""
+        op, operands = by_code(self.graph.op[user]), self.graph.operands_of(user)
+        if op is not MUL and op is not DOT:
+            return [*operands, user]
         pair = next(p for p in dot_products(range(len(operands))) if position in p)
-        return [operands[k] for k in pair]
+        return [operands[k] for k in pair if k != position]
 
     def _onward(self, i: int, kind: str) -> tuple[list[int], tuple[int, int] | None]:
         """The users to go on to; where there are none, the use that is to blame, if one is."""
@@ -191,9 +191,12 @@ class GradientSearch(Search):
         if i == self.root:
             return self._started(), "call backward() without an argument, or with a finite one"
         total = self._other_total(i)
+        if total is not None and self._is_part:
+            why = f"what hands {self.name(i)} this gradient is not in this part of the graph"
+            return why, "explain it in the whole graph"
         if total is not None:
             return self._stale(i, total)
-        shares = " + ".join([show(s) for *_, s in self._shares(i) if s is not None])
+        shares = " + ".join(["?" if s is None else show(s) for *_, s in self._shares(i)])
         why = f"the gradients that {self.name(i)} gets are {short(shares)}: "
         if kind == "zero":
             return f"{why}they cancel", ""
@@ -219,10 +222,10 @@ class GradientSearch(Search):
             return f"{why}: {reason.why}", _GUARD
         return f"{why}: {reason.why}", reason.advice
 
-    def _before(self, user: int) -> Explanation | None:
+    def _before(self, factors: Sequence[int]) -> Explanation | None:
         """Why the forward pass was not finite already, if it was not."""
         data = self.graph.data
-        for i in (*self.graph.operands_of(user), user):
+        for i in factors:
             if not math.isfinite(data[i]):
                 found = NumberSearch(self.graph, self.huge).explain(i)
                 found.notes = ()
@@ -273,7 +276,8 @@ class GradientSearch(Search):
 
     def _unconnected(self) -> Words:
         return (
-            f"{self.name(self.root)} does not depend on it",
+            f"{self.name(self.root)} does not depend on it"
+            + ", in this part of the graph" * self._is_part,
             "look for detach(), no_grad(), a number taken out with .data, and for a leaf that was "
             "replaced by another one after it was used",
         )

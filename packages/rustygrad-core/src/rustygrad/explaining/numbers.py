@@ -149,8 +149,9 @@ class NumberSearch(Search):
         data, op = self.graph.data, by_code(self.graph.op[i])
         operands = [j for j in self._deciding(i) if math.isfinite(data[j])]
         if op is ops.DOT:  # a large factor may be one of a small product
-            products = dot_products(self.graph.operands_of(i))
-            operands = list(max(products, key=lambda p: abs(math.prod(data[j] for j in p))))
+            products = [p for p in dot_products(self.graph.operands_of(i)) if {*p} <= {*operands}]
+            largest = max(products, key=lambda p: abs(math.prod(data[j] for j in p)), default=())
+            operands = list(largest)
         elif op is ops.LOGSUMEXP:
             return max(operands, key=lambda j: data[j], default=None)
         return max(operands, key=lambda j: abs(data[j]), default=None)

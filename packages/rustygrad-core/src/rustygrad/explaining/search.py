@@ -12,7 +12,7 @@ from ..ops import LEAF, OPAQUE, by_code
 from .explanation import Step, call, printable, show
 from .reasons import KINDS
 
-__all__ = ["CHANGED", "NOTHING", "Search", "ancestors", "nearest", "ratio", "steepest"]
+__all__ = ["CHANGED", "NOTHING", "Search", "ancestors", "nearest", "ratio", "same", "steepest"]
 
 NOTHING = "nothing is unusual about it"
 CHANGED = "data was changed after it was computed"
@@ -47,7 +47,9 @@ class Search:
             beside = sorted(self.graph.operands_of(way[-1]), key=self._is_finite)
         steps = [Step(self.graph[i]) for i in way]
         if why:
-            steps[-1] = Step(self.graph[way[-1]], why, [self.graph[j] for j in beside])
+            steps[-1] = Step(
+                self.graph[way[-1]], why, [self.graph[j] for j in beside if j != way[-1]]
+            )
         return steps
 
     def _is_finite(self, i: int) -> bool:
@@ -66,8 +68,7 @@ class Search:
         if op is LEAF or op is OPAQUE:
             return ""
         now = op.forward(*self.operands(i))
-        # backends may differ in the last places
-        if math.isclose(now, out, rel_tol=1e-9, abs_tol=1e-12) or (now != now and out != out):
+        if same(now, out, abs(out)):
             return ""
         return f"{call(self.graph[i])} gives {show(now)} now, and {self.name(i)} holds {show(out)}"
 
@@ -125,6 +126,16 @@ def ancestors(graph: Graph, root: int) -> list[int]:
 def ratio(x: float, y: float) -> float:
     """How many times as large x is, whatever the signs."""
     return abs(float(ops.DIV.forward(x, y)))
+
+
+def same(x: float, y: float, size: float) -> bool:
+    """Whether two numbers, made of such a size, differ in the last places alone.
+
+    Backends may differ there, each in its own way.
+    """
+    if math.isfinite(x) and math.isfinite(y):
+        return abs(x - y) <= 1e-9 * size + 1e-300
+    return x == y or (x != x and y != y)
 
 
 def steepest(sizes: Sequence[float], large: float) -> tuple[int | None, int]:
