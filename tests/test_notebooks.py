@@ -32,6 +32,11 @@ CELLS = {
     "graph": "Graph.capture(loss)",
     "network": "MLP(2, [16, 16, 1])([1.0, 2.0])",
     "list": "[a, b]",
+    "line": """
+        y = Value(-1.0, label="y")
+        with rustygrad.anomaly(raises=False): z = y.log() * 2
+        rustygrad.explain(z)
+    """,
     "without graphviz": """
         import os
         os.environ["PATH"] = ""
@@ -120,6 +125,12 @@ def test_the_picture_has_a_frame_that_a_page_can_scale(shown):
 
 def test_a_list_of_values_shows_text(shown):
     assert set(shown["list"]) == {"text/plain"}
+
+
+def test_a_source_line_is_named_by_its_cell(shown):
+    lines = shown["line"]["text/plain"].splitlines()
+    assert lines[2].endswith("= mul(%1, %2)  nan  Cell In[6], line 2")
+    assert lines[3].endswith("= log(%0)      nan  Cell In[6], line 2  <-- here")
 
 
 def test_without_graphviz_the_text_stands_alone(shown):

@@ -124,6 +124,42 @@ def test_a_step_shows_its_node_and_its_reason():
     assert repr(found.steps[1]) == "<step %1: log(0) is -inf: the logarithm falls to -inf at 0>"
 
 
+# --- whatever things are called ---
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [
+        ("the loss é", "the loss é"),
+        ("a\nb\x1b[31m", r"a\nb\x1b[31m"),
+        ("\ud800", r"\ud800"),
+        ("a\u2028b\u202e", r"a\u2028b\u202e"),
+    ],
+)
+def test_a_label_is_shown_in_one_line_that_can_be_printed(label, shown):
+    x = Value(nan, label=label)
+    found = explain(x)
+    assert found.what == f"{shown} is nan"
+    assert found.why == f"the input {shown} is nan, a number as it was given"
+    text = str(found)
+    assert text.encode()
+    assert len(text.splitlines()) == 6
+    hidden = rustygrad.where(False, x, 2.0)
+    assert f"1 ({shown} is nan)" in explain(hidden).notes[0]
+
+
+def test_so_are_names_of_custom_operations_and_of_files():
+    bad = rustygrad.custom(lambda x: nan, lambda g, out, x: g, "b\nd\ud800")
+    names = {"z": Value(1.0), "bad": bad, "__name__": "__main__"}
+    with rustygrad.anomaly(raises=False):
+        exec(compile("y = bad(z)", "a\nb\udcff.py", "exec"), names)
+    text = str(explain(names["y"]))
+    assert text.encode()
+    assert r"Why: b\nd\ud800(1) gave nan" in text
+    assert r"nan  a\nb\udcff.py:1" in text
+    assert len(text.splitlines()) == 7
+
+
 # --- nan ---
 
 
@@ -189,6 +225,28 @@ def test_the_branch_that_was_not_taken_is_not_blamed():
     assert explain(rustygrad.minimum(Value(1.0), taken, hidden)).culprit.label == "taken"
 
 
+def test_of_a_dot_the_product_that_is_nan_is_followed():
+    harmless, harmful = Value(1000.0).exp(), Value(inf, label="harmful")
+    found = explain(rustygrad.dot([harmless, Value(0.0)], [Value(2.0), harmful]))
+    assert found.culprit.label == "harmful"
+
+
+def test_a_dot_may_overflow_both_ways_by_itself():
+    found = explain(rustygrad.dot([Value(1e200), 1e200], [1e200, -1e200]))
+    assert found.culprit.op.name == "dot"
+    assert found.why.endswith(
+        "is nan: a part of the sum is larger than the largest float, 1.8e308, "
+        "and inf and -inf have no sum"
+    )
+    assert found.advice == "scale the numbers down, or compute with their logarithms"
+
+
+def test_a_sum_that_overflows_against_an_inf_is_both_and_the_inf_is_followed():
+    found = explain(rustygrad.sum([Value(1e308), Value(1e308), Value(-inf, label="x")]))
+    assert "a part of the sum is larger than the largest float" in found.why
+    assert found.culprit.label == "x"
+
+
 # --- inf and 0 ---
 
 
@@ -225,13 +283,55 @@ def test_a_0_out_of_a_division_by_inf_is_followed_to_the_inf():
         (lambda a, z: rustygrad.dot([z, a], [a, a], bias=-a * a), "dot"),
         (lambda a, z: z / a, "leaf"),
         (lambda a, z: rustygrad.maximum(z, -a), "leaf"),
-        (lambda a, z: rustygrad.logsumexp([z]), "logsumexp"),
+        (lambda a, z: rustygrad.logsumexp([z]), "leaf"),
+        (lambda a, z: rustygrad.logsumexp([z, a * -1e3]), "logsumexp"),
         (lambda a, z: (z + 1).log(), "log"),
         (lambda a, z: Value._backend.apply(OPS["greater"], [z, a]), "greater"),
     ],
 )
 def test_a_0_is_followed_where_operands_account_for_it(make, culprit):
     assert explain(make(Value(2.0), Value(0.0))).culprit.op.name == culprit
+
+
+def test_an_operand_of_minus_inf_did_not_make_logsumexp_inf():
+    large = Value(1e308) * 10
+    found = explain(rustygrad.logsumexp([Value(0.0).log(), large * 1]))
+    assert way(found) == [inf, inf, inf]
+    assert found.why.startswith("mul(1e+308, 10) is inf: ")
+    nothing = explain(rustygrad.logsumexp([Value(0.0).log(), Value(0.0).log()]))
+    assert nothing.culprit.op.name == "log"
+
+
+def test_an_operand_of_minus_inf_did_not_make_logsumexp_0():
+    found = explain(rustygrad.logsumexp([Value(0.0).log(), Value(0.0)]))
+    assert found.culprit.op.name == "logsumexp"
+
+
+def test_a_sum_that_overflows_on_the_way_is_not_called_too_large_itself():
+    found = explain(rustygrad.mean([Value(1e308), Value(1e308)]))
+    assert found.why.endswith("is inf: a part of the sum is larger than the largest float, 1.8e308")
+
+
+def test_of_several_zeros_the_one_that_was_made_is_the_way_and_the_others_are_noted():
+    w, zero = Value(2.0), Value(0.0, label="zero")
+    found = explain(zero + (w * -1).relu() * 3 + Value(0.0))
+    assert [step.node.op.name for step in found.steps] == ["add", "add", "mul", "relu"]
+    assert found.notes[0] == "operands beside the way that are 0 as well: %8, zero"
+    many = explain(rustygrad.sum([Value(0.0) for _ in range(9)]))
+    assert many.notes[0] == "operands beside the way that are 0 as well: %1, %2, %3 and 5 more"
+
+
+def test_a_0_of_a_dot_has_a_0_in_each_of_its_products():
+    zero, small = Value(0.0), Value(1e-200)
+    found = explain(rustygrad.dot([zero, small], [Value(1.0), small]))
+    assert found.culprit.op.name == "dot"
+    assert found.why.endswith("is 0: the result is smaller than the smallest float, 4.9e-324")
+
+
+def test_a_0_that_was_set_is_not_followed_to_an_inf():
+    y = Value(2.0).log() * Value(inf)
+    y.data = 0.0
+    assert explain(y).culprit.op.name == "mul"
 
 
 # --- huge ---
@@ -243,8 +343,7 @@ def test_a_huge_number_is_followed_to_the_operation_that_multiplied_most():
     assert found.verdict == "huge"
     assert found.culprit.op.name == "exp"
     assert found.why == (
-        "exp(20) is 4.85165e+08, 2.42583e+07 times its largest operand, "
-        "and no other step on the way multiplied more"
+        "exp(20) is 4.85165e+08, 2.42583e+07 times %0, and no other step on the way did more to make it huge"
     )
 
 
@@ -258,8 +357,83 @@ def test_a_number_that_grew_evenly_has_no_single_culprit():
     for _ in range(30):
         x = x * 2.0
     found = explain(x)
-    assert found.why == "it grew in 30 steps from 2 on, each of which multiplied it by 2 or less"
+    assert found.why == "it grew in 29 steps from 2 on, and none of them stands out"
+    assert len(found.steps) == 30
     assert not any(step.why for step in found.steps)
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (lambda x: (x * 1e30).tanh() / 1e-9, "div(1, 1e-09) is 1e+09, 1e+09 times %3, and"),
+        (lambda x: (x * 20).exp() / 1e-9, "exp(20) is 4.85165e+08, 2.42583e+07 times %2, and"),
+        (lambda x: rustygrad.dot([x * 1e9, x * 3e3], [x * 1e-9, 3e3]), "dot(1e+09, 1e-09, 3000, "),
+        (
+            lambda x: rustygrad.logsumexp([x * -1e9, x / 5e-7]),
+            "div(1, 5e-07) is 2e+06, 2e+06 times",
+        ),
+    ],
+)
+def test_a_huge_number_is_blamed_on_the_step_that_made_it_huge(make, why):
+    assert why in explain(make(Value(1.0))).why
+
+
+def doubled(x, times):
+    for _ in range(times):
+        x = x + x
+    return x
+
+
+def test_what_is_below_a_number_that_is_not_huge_does_not_matter():
+    found = explain(doubled(Value(1e30).tanh(), 30))
+    assert found.why == "it grew in 30 steps from 1 on, and none of them stands out"
+    assert found.culprit.op.name == "tanh"
+
+
+def test_from_small_to_one_is_no_growth():
+    found = explain(doubled(Value(1e-300).exp(), 30))
+    assert found.why == "it grew in 30 steps from 1 on, and none of them stands out"
+
+
+def test_a_step_that_made_much_more_of_what_was_huge_already_is_named():
+    found = explain(doubled(Value(1.0), 21) / 1e-9)
+    assert found.why == (
+        "div(2.09715e+06, 1e-09) is 2.09715e+15, 1e+09 times %21, and no other step on the way "
+        "did more to make it huge"
+    )
+
+
+def test_a_huge_number_may_come_out_of_0():
+    found = explain(Value(0.0, label="x").cos(), huge=0.5)
+    assert (
+        found.why
+        == "cos(0) is 1, though x is 0, and no other step on the way did more to make it huge"
+    )
+    assert explain(Value(inf).tanh(), huge=0.5).why == (
+        "tanh(inf) is 1: none of its operands is a finite number"
+    )
+
+
+def test_a_small_number_that_was_set_to_0_is_not_blamed_on_the_operation():
+    y = Value(1e-10) * 1e-10
+    y.data = 0.0
+    assert explain(y).why.startswith("mul(1e-10, 1e-10) gives 1e-20 now, and %2 holds 0: ")
+
+
+def test_a_huge_dot_whose_operands_were_changed_is_followed_to_them():
+    x, y = Value(2.0), Value(3.0)
+    z = rustygrad.dot([x, y], [5e6, 0.0])
+    x.data = inf
+    y.data = -inf
+    assert "data was changed" in explain(z).why
+
+
+def test_a_huge_number_that_was_set_is_not_blamed_on_the_operation():
+    y = Value(3.0) * 2.0
+    y.data = 1e9
+    assert explain(y * 2).why == (
+        "mul(3, 2) gives 6 now, and %2 holds 1e+09: data was changed after it was computed"
+    )
 
 
 def test_huge_is_what_you_call_huge():
@@ -275,7 +449,7 @@ def test_a_huge_number_of_a_custom_operation_is_followed():
 def test_a_huge_number_out_of_an_infinite_operand_ends_there():
     odd = rustygrad.custom(lambda x: 1e9, lambda g, out, x: 0.0, "odd")
     found = explain(odd(Value(inf)))
-    assert found.culprit.symbol == "odd"
+    assert found.why == "odd(inf) gave 1e+09, and only its own code knows why"
 
 
 # --- changed data ---

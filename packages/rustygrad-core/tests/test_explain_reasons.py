@@ -15,8 +15,8 @@ from rustygrad.ops import OPS
 from rustygrad.reference import Value, apply
 
 inf, nan = math.inf, math.nan
-POINTS = (0.0, 1.0, -1.0, 0.5, -2.5, 3.0, 800.0, -800.0, 1e200, -1e200, 1e-200, inf, -inf)
-FEWER = (0.0, 1.0, -2.5, 1e200, -1e200, 1e-200, inf, -inf)
+POINTS = (0.0, 1.0, -1.0, 0.5, -2.5, 3.0, 800.0, -800.0, 1e200, -1e200, 1e-200, 1.5e308, inf, -inf)
+FEWER = (0.0, 1.0, -2.5, 1e200, -1e200, 1e-200, 1.5e308, inf, -inf)
 EXPONENTS = (2.0, -1.0, 0.5, 0.0, 3.0, -1.5)
 SEEDS = (1.0, 1e-200, 1e200)
 

@@ -3,7 +3,9 @@
 import asyncio
 import inspect
 import math
+import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 import rustygrad
@@ -215,6 +217,44 @@ def test_where_all_frames_are_the_librarys_the_outermost_is_named():
     thread.start()
     thread.join()
     assert "threading.py:" in found[0]
+
+
+class Notebook:
+    """What IPython is to a cell: the compiler of its shell knows the cells' files."""
+
+    def __init__(self, **files):
+        self.compile = self
+        self.files = files
+
+    def get_ipython(self):
+        return self
+
+    def format_code_name(self, name):
+        return ("Cell", self.files[name]) if name in self.files else None
+
+
+def where_from(filename):
+    names = {"__name__": "__main__"}
+    source = "from rustygrad.modes import user_line\nwhere = user_line()\n"
+    exec(compile(source, filename, "exec"), names)
+    return names["where"]
+
+
+def test_a_line_of_a_notebook_is_named_by_its_cell(monkeypatch):
+    monkeypatch.setitem(sys.modules, "IPython", Notebook(hash="In[3]"))
+    assert where_from("hash") == "Cell In[3], line 2"
+    assert where_from("module.py") == "module.py:2"
+
+
+@pytest.mark.parametrize("shell", [None, object(), SimpleNamespace(compile=None)])
+def test_an_ipython_that_names_no_cells_leaves_the_file(monkeypatch, shell):
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    assert where_from("hash") == "hash:2"
+
+
+def test_an_ipython_that_is_only_being_imported_leaves_the_file(monkeypatch):
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace())
+    assert where_from("hash") == "hash:2"
 
 
 # --- modes ---

@@ -117,7 +117,10 @@ class Node:
 
     @property
     def source(self) -> str:
-        """The user's line that made it, "file.py:12"; '' outside `anomaly`."""
+        """The user's line that made it, "file.py:12" or "Cell In[3], line 12".
+
+        '' outside `anomaly`.
+        """
         return self.graph.sources.get(self.index, "")
 
     @property

@@ -115,6 +115,8 @@ def anomaly(*, raises: bool = True) -> Iterator[None]:
 def user_line(*engines: str) -> str:
     """Where the innermost frame outside the library is: ``file.py:12``.
 
+    In a notebook, as its tracebacks say it: ``Cell In[3], line 12``.
+
     Args:
         engines: packages to count as part of the library, such as the caller's own.
     """
@@ -122,7 +124,17 @@ def user_line(*engines: str) -> str:
     inside = {"rustygrad", *engines}
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in inside:
         frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    filename = frame.f_code.co_filename
+    cell = _cell(filename)
+    return f"{cell}, line {frame.f_lineno}" if cell else f"{filename}:{frame.f_lineno}"
+
+
+def _cell(filename: str) -> str:
+    """Which cell of a notebook a file is, whose name nobody knows; '' if it is none."""
+    get_shell = getattr(sys.modules.get("IPython"), "get_ipython", None)
+    compiler = getattr(get_shell and get_shell(), "compile", None)
+    named = getattr(compiler, "format_code_name", None)
+    return " ".join((named and named(filename)) or ())
 
 
 # --- scopes -----------------------------------------------------------------

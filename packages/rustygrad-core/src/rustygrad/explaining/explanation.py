@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from ..graph import Node
 
-__all__ = ["Explanation", "Step", "call", "short", "show"]
+__all__ = ["Explanation", "Step", "call", "printable", "short", "show"]
 
 #: How many steps of a long way are shown at either end.
 _ENDS = 5
@@ -18,13 +18,15 @@ class Step:
     Attributes:
         node: the node.
         why: what it did to the number; '' where it handed it on.
+        beside: what that has to do with: the operands, or what handed gradients to it.
     """
 
-    __slots__ = ("node", "why")
+    __slots__ = ("beside", "node", "why")
 
-    def __init__(self, node: Node, why: str = "") -> None:
+    def __init__(self, node: Node, why: str = "", beside: Sequence[Node] = ()) -> None:
         self.node = node
         self.why = why
+        self.beside = tuple(beside)
 
     def __repr__(self) -> str:
         return f"<step %{self.node.index}{': ' * bool(self.why)}{self.why}>"
@@ -85,12 +87,12 @@ class Explanation:
     __repr__ = __str__
 
     def _table(self) -> Iterator[str]:
-        """The steps in columns, the middle of many left out, and what the culprit was made of."""
+        """The steps in columns, the middle of many left out, and what culprits have to do with."""
         steps, hidden = self.steps, len(self.steps) - 2 * _ENDS
         if hidden > 1:
             steps = steps[:_ENDS] + steps[-_ENDS:]
         rows = [self._row(step.node, "<-- here" if step.why else "") for step in steps]
-        rows += [self._row(node, "") for node in self._operands(steps)]
+        rows += [self._row(node, "") for node in self._beside(steps)]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for k, row in enumerate(rows):
             if hidden > 1 and k == _ENDS:
@@ -98,20 +100,20 @@ class Explanation:
             cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True) if width]
             yield ("  " + "  ".join(cells)).rstrip()
 
-    def _operands(self, steps: Sequence[Step]) -> list[Node]:
-        """The operands of culprits that are not steps themselves; each once, and not too many."""
+    def _beside(self, steps: Sequence[Step]) -> list[Node]:
+        """What is beside steps and none itself; each once, and not too many."""
         shown = {step.node.index for step in steps}
-        operands = dict.fromkeys(x for step in steps if step.why for x in step.node.operands)
-        return [node for node in operands if node.index not in shown][:_ENDS]
+        beside = dict.fromkeys(x for step in steps for x in step.beside)
+        return [node for node in beside if node.index not in shown][:_ENDS]
 
     def _row(self, node: Node, mark: str) -> tuple[str, ...]:
-        title = repr(node.title) if node.label else node.title
+        title = repr(node.title) if node.label else printable(node.title)
         name = f"%{node.index} {title}".rstrip()
         numbers = [show(node.data)]
         if self.gradient:
             numbers = [f"data {show(node.data)}", f"grad {show(node.grad)}"]
         place = " ".join(filter(None, (node.source, node.scope and f"({node.scope})")))
-        return name, f"= {short(node.expression)}", *numbers, place, mark
+        return name, f"= {short(node.expression)}", *numbers, printable(place), mark
 
 
 def call(node: Node) -> str:
@@ -119,12 +121,18 @@ def call(node: Node) -> str:
     numbers = [show(x.data) for x in node.operands]
     if node.attribute is not None:
         numbers.append(show(node.attribute))
-    return short(f"{node.graph.names.get(node.index) or node.op.name}({', '.join(numbers)})")
+    name = printable(node.graph.names.get(node.index) or node.op.name)
+    return short(f"{name}({', '.join(numbers)})")
 
 
 def show(x: float) -> str:
     """A number as people read it."""
     return f"{x:.6g}"
+
+
+def printable(text: str) -> str:
+    """A text as a part of one line: line breaks, escapes and lone surrogates shown, not obeyed."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def short(text: str) -> str:

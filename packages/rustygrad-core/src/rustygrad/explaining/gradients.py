@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ..graph import Graph
-from ..ops import OPAQUE, by_code
+from ..ops import DOT, LEAF, MUL, OPAQUE, by_code
 from .explanation import Explanation, Step, call, short, show
 from .numbers import NumberSearch
-from .reasons import KINDS, Reason, reason_for_slope
-from .search import MUCH, NOTHING, Search, ancestors, nearest, ratio
+from .reasons import KINDS, Reason, dot_products, reason_for_slope
+from .search import CHANGED, NOTHING, Search, ancestors, nearest, ratio, same, steepest
 
 __all__ = ["GradientSearch"]
 
@@ -46,6 +46,8 @@ class GradientSearch(Search):
         self.root = root
         self._handed: dict[int, Sequence[float | None]] = {}
         self._uses: dict[int, list[tuple[int, int]]] = {}
+        #: Whether some uses were cut off, or drawn as one.
+        self._is_part = bool(graph.repeats) or any(graph[i].is_cut for i in graph.names)
 
     def explain(self, target: int) -> Explanation:
         """The answer."""
@@ -56,18 +58,21 @@ class GradientSearch(Search):
         self._find_uses(target)
         if target not in self._uses:
             return Explanation("unconnected", what, here, *self._unconnected(), gradient=True)
-        if target != self.root and grad[self.root] == 0.0:
+        if grad[self.root] == 0.0:
             return Explanation("not run", what, here, *self._not_run(), gradient=True)
         kind = self._gradient_kind(number)
-        total = self._total(target)
-        if total is not None and self._gradient_kind(total) != kind:
+        total = None if self._is_part else self._other_total(target)
+        if total is not None and (kind == "fine" or self._gradient_kind(total) != kind):
             return Explanation("stale", what, here, *self._stale(target, total), gradient=True)
         if kind == "fine":
             return Explanation(kind, what, here, NOTHING, gradient=True)
-        if kind not in KINDS:
-            way, why, advice = self._growth(target, kind)
-            return Explanation(kind, what, way, why, advice, self.notes(way, why), True)
-        return self._cause(target, kind, what)
+        if kind in KINDS:
+            return self._cause(target, kind, what)
+        way, why, advice = self._growth(target, kind)
+        notes = self.notes(way, why)
+        if total is not None:
+            notes.insert(0, self._stale(target, total)[0])
+        return Explanation(kind, what, way, why, advice, notes, True)
 
     def _gradient_kind(self, x: float) -> str:
         kind = self.kind(x)
@@ -104,47 +109,66 @@ class GradientSearch(Search):
         grads: Sequence[float] = op.vjp(g, self.graph.data[i], *self.operands(i))
         return [grads] if op.arity == 1 else grads  # type: ignore[list-item]
 
-    def _total(self, i: int) -> float | None:
-        """The sum of a node's shares; None if one is not known."""
-        total = self.graph.grad[i] if i == self.root else 0.0
+    def _other_total(self, i: int) -> float | None:
+        """The sum of a node's shares, where that is known and not what the node holds."""
+        total = size = 0.0
         for *_, share in self._shares(i):
             if share is None:
                 return None
             total += share
-        return total
+            size += abs(share)  # where they cancel, little but the last places is left
+        return None if i == self.root or same(total, self.graph.grad[i], size) else total
 
     # --- nan, inf and 0 ---
 
     def _cause(self, target: int, kind: str, what: str) -> Explanation:
-        steps, why, advice, end = self._way(target, kind)
+        steps, why, advice, factors = self._way(target, kind)
         because = None
-        if kind != "zero" and end is not None:
-            because = self._before(end)
+        if kind != "zero":
+            because = self._before(factors)
             if because and advice == _GUARD:
                 because.advice = ""  # a number that is not used may be what it is
             elif because:
                 advice = ""
         notes = self.notes(steps, why)
         uses = len(self._uses[target])
-        if kind == "zero" and end is not None and uses > 1:
+        if kind == "zero" and factors and uses > 1:
             notes.append(f"it is used in {uses} places, and each of them hands 0 on")
         return Explanation(kind, what, steps, why, advice, notes, True, because)
 
-    def _way(self, target: int, kind: str) -> tuple[list[Step], str, str, int | None]:
-        """The steps, the reason, the advice, and the operation that is to blame, if one is."""
+    def _way(self, target: int, kind: str) -> tuple[list[Step], str, str, list[int]]:
+        """The steps, the reason, the advice, and what the derivative that is to blame is made of.
+
+        Nothing, if none is.
+        """
         way = nearest(target, lambda i: self._onward(i, kind)[0])
         use = self._onward(way[-1], kind)[1]
         if use is None:
             why, advice = self._why_node(way[-1], kind)
-            return self.steps(way, why), why, advice, None
+            return self.steps(way, why, self._users(way[-1])), why, advice, []
         user, position = use
         why, advice = self._why_use(user, position, kind)
-        if kind == "inf" or math.isfinite(self.graph.grad[user]):
-            return self.steps([*way, user], why), why, advice, user
+        factors = self._factors(user, position)
+        steps = self.steps([*way, user], why, factors)
+        if kind != "nan" or math.isfinite(self.graph.grad[user]):
+            return steps, why, advice, factors
         # nan out of an incoming inf: where that came from is the rest of the story
-        rest, cause, advice, end = self._way(user, "inf")
-        rest[0].why = "; ".join(filter(None, (why, rest[0].why)))
-        return [*self.steps(way, ""), *rest], f"{why}; {cause}", advice, end
+        (first, *rest), cause, advice, factors = self._way(user, "inf")
+        both = "; ".join(filter(None, (why, first.why)))
+        steps[-1] = Step(first.node, both, (*steps[-1].beside, *first.beside))
+        return [*steps, *rest], f"{why}; {cause}", advice, factors
+
+    def _users(self, i: int) -> list[int]:
+        """What hands gradients to a node."""
+        return list(dict.fromkeys(user for user, *_ in self._shares(i)))
+
+    def _factors(self, user: int, position: int) -> list[int]:
+        """What the derivative by the operand there is made of: of a product, the other factor."""
+        op, operands = by_code(self.graph.op[user]), self.graph.operands_of(user)
+        if op is not MUL and op is not DOT:
+            return [*operands, user]
+        pair = next(p for p in dot_products(range(len(operands))) if position in p)
+        return [operands[k] for k in pair if k != position]
 
     def _onward(self, i: int, kind: str) -> tuple[list[int], tuple[int, int] | None]:
         """The users to go on to; where there are none, the use that is to blame, if one is."""
@@ -165,12 +189,14 @@ class GradientSearch(Search):
     def _why_node(self, i: int, kind: str) -> Words:
         """Why the shares of a node add up to what none of them is."""
         if i == self.root:
-            why = f"backward of {self.name(i)} started from the gradient {show(self.graph.grad[i])}"
-            return why, "call backward() without an argument, or with a finite one"
-        total = self._total(i)
-        if total is not None and not KINDS[kind](total):
+            return self._started(), "call backward() without an argument, or with a finite one"
+        total = self._other_total(i)
+        if total is not None and self._is_part:
+            why = f"what hands {self.name(i)} this gradient is not in this part of the graph"
+            return why, "explain it in the whole graph"
+        if total is not None:
             return self._stale(i, total)
-        shares = " + ".join([show(s) for *_, s in self._shares(i) if s is not None])
+        shares = " + ".join(["?" if s is None else show(s) for *_, s in self._shares(i)])
         why = f"the gradients that {self.name(i)} gets are {short(shares)}: "
         if kind == "zero":
             return f"{why}they cancel", ""
@@ -196,10 +222,10 @@ class GradientSearch(Search):
             return f"{why}: {reason.why}", _GUARD
         return f"{why}: {reason.why}", reason.advice
 
-    def _before(self, user: int) -> Explanation | None:
+    def _before(self, factors: Sequence[int]) -> Explanation | None:
         """Why the forward pass was not finite already, if it was not."""
         data = self.graph.data
-        for i in (*self.graph.operands_of(user), user):
+        for i in factors:
             if not math.isfinite(data[i]):
                 found = NumberSearch(self.graph, self.huge).explain(i)
                 found.notes = ()
@@ -211,61 +237,74 @@ class GradientSearch(Search):
     def _growth(self, target: int, kind: str) -> tuple[list[Step], str, str]:
         """The way that most of the gradient came, as far as what changed it most, and why."""
         grad, way = self.graph.grad, [target]
-        factors: list[tuple[float, str]] = []  # two for each step: of the sum, of the product
+        numbers, counts = [grad[target]], []  # of each step the largest share, then its user's
         while way[-1] != self.root:
             shares = [(u, s) for u, _, s in self._shares(way[-1]) if s is not None]
             if not shares:  # the user's own code
                 break
             user, share = max(shares, key=lambda pair: abs(pair[1]))
-            factors.append((ratio(grad[way[-1]], share), f"adds up {len(shares)} gradients"))
-            factors.append((ratio(share, grad[user]), ""))
+            numbers += share, grad[user]
+            counts.append(len(shares))
             way.append(user)
-        advice = _GROWTH_ADVICE[kind]
-        start = way[-1]
-        if start == self.root and self._gradient_kind(grad[start]) == kind:
-            why = f"backward of {self.name(start)} started from the gradient {show(grad[start])}"
-            return self.steps(way, why), why, advice
-        if not factors:
-            why = f"{self.name(start)} is used by your own code alone"
-            return self.steps(way, why), why, _BY_HAND
-        factor, what = max(factors) if kind == "huge" else min(factors)
-        if 1.0 / MUCH < factor < MUCH:
-            why = f"it came through {len(way) - 1} operations, and none multiplied it by "
-            why += f"{'more' if kind == 'huge' else 'less'} than {show(factor)}"
+        sizes, limit, advice = list(map(abs, numbers)), self.huge, _GROWTH_ADVICE[kind]
+        if kind == "tiny":  # large in the denominator
+            sizes, limit = [ratio(1.0, size) for size in sizes], 1.0 / TINY
+        if min(sizes) >= limit:
+            if way[-1] != self.root:
+                why, advice = f"{self.name(way[-1])} is used by your own code alone", _BY_HAND
+                return self.steps(way, why, self._users(way[-1])), why, advice
+            why = self._started()
+            return self.steps(way, why, ()), why, advice
+        step, _ = steepest(sizes, limit)
+        if step is None:
+            why = f"it came through {len(way) - 1} operations, and none of them stands out"
             return self.steps(way, ""), why, advice
-        at = (factors.index((factor, what)) + 1) // 2
-        node = self.graph[way[at]]
-        if what:
-            why = f"{self.name(node.index)} {what}, which makes {show(factor)} times the largest"
-        else:
-            why = f"{call(node)} multiplied the gradient by {show(factor)}, "
-            why += "and no other step on the way changed it as much"
+        factor, at = show(ratio(numbers[step], numbers[step + 1])), (step + 1) // 2
+        if step % 2 == 0:
+            why = f"{self.name(way[at])} adds up {counts[at]} gradients, "
+            why += f"which makes {factor} times the largest"
+            return self.steps(way[: at + 1], why, self._users(way[at])), why, advice
+        why = f"{call(self.graph[way[at]])} multiplied the gradient by {factor}, "
+        why += f"and no other step on the way did more to make it {kind}"
         return self.steps(way[: at + 1], why), why, advice
+
+    def _started(self) -> str:
+        number = show(self.graph.grad[self.root])
+        return f"backward of {self.name(self.root)} started from the gradient {number}"
 
     # --- no gradient of this root ---
 
     def _unconnected(self) -> Words:
         return (
-            f"{self.name(self.root)} does not depend on it",
+            f"{self.name(self.root)} does not depend on it"
+            + ", in this part of the graph" * self._is_part,
             "look for detach(), no_grad(), a number taken out with .data, and for a leaf that was "
             "replaced by another one after it was used",
         )
 
     def _not_run(self) -> Words:
-        why = f"backward of {self.name(self.root)} has not run: its own gradient is 0"
-        return why, "call backward() on it"
+        why = f"backward of {self.name(self.root)} has not run, or started from the gradient 0: "
+        return f"{why}its own gradient is 0", "call backward() on it, from a gradient that is not 0"
 
     def _stale(self, i: int, total: float) -> Words:
         """A gradient that is not what backward of the root adds up."""
         held = self.graph.grad[i]
         why = f"backward of {self.name(self.root)} hands {self.name(i)} {show(total)}, "
         why += f"and it holds {show(held)}: "
+        changed = next(filter(None, map(self.changed, self._users(i))), "")
+        if changed:
+            return f"{why}{changed}: {CHANGED}", "call explain before you change data"
         if held == 0.0:
             return (
                 f"{why}it was reset after backward, or data was changed",
                 "read gradients between backward() and zero_grad()",
             )
+        if self.graph.op[i] != LEAF.code:  # backward resets these
+            return (
+                f"{why}another backward went through it, or it was set, or data was changed",
+                "call explain right after backward()",
+            )
         return (
-            f"{why}the rest was in it before, or data was changed",
-            "call zero_grad() before backward()",
+            f"{why}the rest is of another backward, or was set, or data was changed",
+            "call zero_grad() before backward(), unless gradients are to add up",
         )

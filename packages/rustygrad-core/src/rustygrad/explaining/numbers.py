@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 
 from .. import ops
 from ..ops import LEAF, OPAQUE, by_code
 from .explanation import Explanation, Step, call, show
-from .reasons import KINDS, dot_terms, reason_for_result
-from .search import CHANGED, MUCH, NOTHING, Search, ancestors, nearest, ratio
+from .reasons import KINDS, dot_products, reason_for_result
+from .search import CHANGED, NOTHING, Search, ancestors, nearest, ratio, steepest
 
 __all__ = ["NumberSearch"]
 
-#: Operations that are 0 where the operand they depend on is, and where all of them are.
+#: Operations that are 0 where the (first) operand they depend on is, and where all of them are.
 _ZERO_WITH_FIRST = (
-    ops.MUL, ops.DIV, ops.POW, ops.POWER, ops.NEG, ops.ABS, ops.RELU, ops.TANH, ops.SQRT,
+    ops.DIV, ops.POW, ops.POWER, ops.NEG, ops.ABS, ops.RELU, ops.TANH, ops.SQRT,
     ops.SIN, ops.WHERE, ops.MAXIMUM, ops.MINIMUM,
 )  # fmt: skip
-_ZERO_WITH_ALL = (ops.ADD, ops.SUB, ops.SUM, ops.MEAN)
+_ZERO_WITH_ALL = (ops.ADD, ops.SUB, ops.SUM, ops.MEAN, ops.LOGSUMEXP)
 
 
 class NumberSearch(Search):
@@ -33,17 +32,21 @@ class NumberSearch(Search):
             notes = self._hidden(target) + self._gradient(target)
             return Explanation(kind, what, [Step(self.graph[target])], NOTHING, "", notes)
         steps, why, advice = self._growth(target) if kind == "huge" else self._cause(target, kind)
-        notes = self.notes(steps, why) + self._gradient(target)
+        notes = self._other_zeros(steps) + self.notes(steps, why) + self._gradient(target)
         return Explanation(kind, what, steps, why, advice, notes)
 
     def _cause(self, target: int, kind: str) -> tuple[list[Step], str, str]:
         """The steps, the reason and the advice, for nan, inf and 0."""
-        way = nearest(target, lambda i: self._blamed(i, kind))
+
+        def is_news(i: int) -> bool:  # of several zeros, the one that somebody made of others
+            return kind != "zero" or self.graph.op[i] != LEAF.code
+
+        way = nearest(target, lambda i: self._blamed(i, kind), is_news)
         end = way[-1]
         why, advice = self._why(end, kind)
         steps = self.steps(way, why)
-        infinite = [j for j in self._deciding(end) if math.isinf(self.graph.data[j])]
-        if kind == "inf" or not infinite or self.graph.op[end] == OPAQUE.code:
+        infinite = [] if kind == "inf" else self._infinite(end)
+        if not infinite:
             return steps, why, advice
         # inf - inf and the like: where the inf came from is the rest of the story
         rest, cause, advice = self._cause(infinite[0], "inf")
@@ -59,17 +62,38 @@ class NumberSearch(Search):
             return [operands[int(index.forward(*self.operands(i)))]]
         return operands
 
-    def _blamed(self, i: int, kind: str) -> list[int]:
+    def _blamed(self, i: int, kind: str) -> Sequence[int]:
         """The operands that have made a node what it is by being so themselves."""
-        op, deciding = by_code(self.graph.op[i]), self._deciding(i)
-        bad = [j for j in deciding if KINDS[kind](self.graph.data[j])]
-        if kind != "zero" or not bad:
-            return bad
-        if op is ops.DOT:
-            return [] if any(dot_terms(self.operands(i))) else bad
-        if op is ops.MUL or (op in _ZERO_WITH_FIRST and bad[0] == deciding[0]):
-            return bad
-        return bad if op in _ZERO_WITH_ALL and len(bad) == len(deciding) else []
+        data, op, deciding = self.graph.data, by_code(self.graph.op[i]), self._deciding(i)
+        bad = [j for j in deciding if KINDS[kind](data[j])]
+        if kind == "zero":
+            enough = (
+                op is ops.MUL
+                or (op is ops.DOT and self._products_hold_zeros(i))
+                or (op in _ZERO_WITH_ALL and len(bad) == len(deciding))
+            )
+            first = [j for j in bad if j == deciding[0]]
+            return bad if enough else first if op in _ZERO_WITH_FIRST else []
+        if kind == "inf" and op is ops.LOGSUMEXP:  # an operand of -inf adds nothing to it
+            return [j for j in bad if data[j] == data[i]]
+        return bad
+
+    def _products_hold_zeros(self, i: int) -> bool:
+        """Whether each of dot's products has a factor of 0."""
+        products = dot_products(self.operands(i))
+        return all(0.0 in product for product in products)
+
+    def _infinite(self, i: int) -> list[int]:
+        """The infinite operands that made a node nan or 0, which they do not hand on."""
+        data, op = self.graph.data, by_code(self.graph.op[i])
+        if op is OPAQUE or op is ops.LOGSUMEXP or op.mask or self.changed(i):
+            return []
+        operands = self._deciding(i)
+        if op is ops.DOT:  # where one of the products is nan, that one matters
+            products = dot_products(operands)
+            bad = [p for p in products if math.isnan(math.prod(data[j] for j in p))]
+            operands = [j for p in bad or products for j in p]
+        return [j for j in operands if math.isinf(data[j])]
 
     def _why(self, i: int, kind: str) -> tuple[str, str]:
         """What a node did that none of its operands accounts for, and what to do."""
@@ -103,24 +127,55 @@ class NumberSearch(Search):
         )
 
     def _growth(self, target: int) -> tuple[list[Step], str, str]:
-        """The way along the largest operands, as far as the operation that multiplied most."""
+        """The way along the largest operands, as far as the step that made the number huge."""
         data, way = self.graph.data, [target]
-        while finite := [j for j in self._deciding(way[-1]) if math.isfinite(data[j])]:
-            way.append(max(finite, key=lambda j: abs(data[j])))
-        if abs(data[way[-1]]) >= self.huge:
-            why, advice = self._why_leaf(way[-1], "huge")
+        while (largest := self._largest(way[-1])) is not None:
+            way.append(largest)
+        sizes = [abs(data[i]) for i in way]
+        if min(sizes) >= self.huge:
+            why, advice = self._why(way[-1], "huge")
             return self.steps(way, why), why, advice
         advice = "scale the inputs down, lower the learning rate, or compute with logarithms"
-        factors = [ratio(data[i], data[j]) for i, j in pairwise(way)]
-        most, last = max(factors), data[way[-1]]
-        if most >= MUCH:
-            way = way[: factors.index(most) + 1]
-            why = f"{call(self.graph[way[-1]])} is {show(data[way[-1]])}, {show(most)} times its "
-            why += "largest operand, and no other step on the way multiplied more"
-            return self.steps(way, why), why, advice
-        why = f"it grew in {len(factors)} steps from {show(last)} on, "
-        why += f"each of which multiplied it by {show(most)} or less"
-        return self.steps(way, ""), why, advice
+        step, start = steepest(sizes, self.huge)
+        if step is None:
+            why = f"it grew in {start} steps from {show(data[way[start]])} on, "
+            why += "and none of them stands out"
+            return self.steps(way[: start + 1], ""), why, advice
+        why = self._why_growth(way[step], way[step + 1])
+        return self.steps(way[: step + 1], why), why, advice
+
+    def _largest(self, i: int) -> int | None:
+        """The operand that had most to do with the size of a result; None if none is finite."""
+        data, op = self.graph.data, by_code(self.graph.op[i])
+        operands = [j for j in self._deciding(i) if math.isfinite(data[j])]
+        if op is ops.DOT:  # a large factor may be one of a small product
+            products = [p for p in dot_products(self.graph.operands_of(i)) if {*p} <= {*operands}]
+            largest = max(products, key=lambda p: abs(math.prod(data[j] for j in p)), default=())
+            operands = list(largest)
+        elif op is ops.LOGSUMEXP:
+            return max(operands, key=lambda j: data[j], default=None)
+        return max(operands, key=lambda j: abs(data[j]), default=None)
+
+    def _why_growth(self, i: int, operand: int) -> str:
+        data, changed = self.graph.data, self.changed(i)
+        if changed:
+            return f"{changed}: {CHANGED}"
+        why = f"{call(self.graph[i])} is {show(data[i])}, "
+        if data[operand] == 0.0:
+            why += f"though {self.name(operand)} is 0"
+        else:
+            why += f"{show(ratio(data[i], data[operand]))} times {self.name(operand)}"
+        return f"{why}, and no other step on the way did more to make it huge"
+
+    def _other_zeros(self, steps: Sequence[Step]) -> list[str]:
+        """What is to be said of a 0 that is made of more zeros than the one on the way."""
+        way = [step.node.index for step in steps if step.node.data == 0.0]
+        others = {j: 0 for i in way[:-1] for j in self._blamed(i, "zero") if j not in way}
+        if not others:
+            return []
+        names = ", ".join(self.name(j) for j in list(others)[:3])
+        more = f" and {len(others) - 3} more" * (len(others) > 3)
+        return [f"operands beside the way that are 0 as well: {names}{more}"]
 
     def _gradient(self, target: int) -> list[str]:
         """What is to be said of a number whose gradient is worth another question."""

@@ -8,8 +8,8 @@ have: a number too large or too small for a float.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, TypeVar
 
 from .. import ops
 from ..ops import Op
@@ -19,10 +19,13 @@ __all__ = [
     "RESULTS",
     "SLOPES",
     "Reason",
+    "dot_products",
     "dot_terms",
     "reason_for_result",
     "reason_for_slope",
 ]
+
+_T = TypeVar("_T")
 
 #: What a number is called that somebody may ask about, with its test.
 KINDS: Final[Mapping[str, Callable[[float], bool]]] = {
@@ -58,24 +61,35 @@ class Reason:
 
 def reason_for_result(kind: str, op: Op, out: float, operands: list[float]) -> Reason:
     """Why an operation gave `out`, which is of that kind; `operands` end with the attribute."""
-    listed = RESULTS[kind].get(op, ())
+    listed = RESULTS.get(kind, {}).get(op, ())
     return next((r for r in listed if r.when(out, *operands)), _ANY_RESULT[kind])
 
 
 def reason_for_slope(kind: str, op: Op, position: int, out: float, operands: list[float]) -> Reason:
     """Why the derivative by the operand at that position is of that kind."""
-    listed = SLOPES[kind].get(op, ())
-    return next((r for r in listed if r.when(position, out, *operands)), _ANY_SLOPE[kind])
+    finite = all(map(math.isfinite, (out, *operands)))
+    listed = (*SLOPES[kind].get(op, ()), _ANY_SLOPE[kind if finite else "nan"])
+    return next(r for r in listed if r.when(position, out, *operands))
 
 
 # --- conditions ---------------------------------------------------------------
 
 
-def dot_terms(operands: Sequence[float]) -> list[float]:
-    """What dot adds up: the bias if there is one, and the products."""
+def dot_products(operands: Sequence[_T]) -> list[tuple[_T, ...]]:
+    """The factors of what dot adds up: the bias alone if there is one, and the pairs."""
     biased = len(operands) % 2
     pairs = zip(operands[biased::2], operands[biased + 1 :: 2], strict=True)
-    return [*operands[:biased], *(w * x for w, x in pairs)]
+    return [*((bias,) for bias in operands[:biased]), *pairs]
+
+
+def dot_terms(operands: Sequence[float]) -> list[float]:
+    """What dot adds up."""
+    return list(map(math.prod, dot_products(operands)))
+
+
+def _overflows(products: Iterable[tuple[float, ...]]) -> bool:
+    """Whether a nan sum of these had no inf and -inf to begin with, and made one itself."""
+    return len({math.prod(p) for p in products if any(map(math.isinf, p))}) < 2
 
 
 def _indefinite_product(_: float, *operands: float) -> bool:
@@ -112,7 +126,12 @@ _FLAT = "the operation is flat at 0"
 
 # --- results --------------------------------------------------------------------
 
-_SUMS_NAN = (Reason(_CANCEL, _INFINITE),)
+_INSIDE = "a part of the sum is larger than the largest float, 1.8e308"
+_SUMS_NAN = (
+    Reason(f"{_INSIDE}, and {_CANCEL}", _SCALE, lambda out, *xs: _overflows([(x,) for x in xs])),
+    Reason(_CANCEL, _INFINITE),
+)
+_SUMS_INF = (Reason(_INSIDE, _SCALE),)
 _SUMS_ZERO = (Reason(_CANCELLED, when=lambda out, *xs: ops.SUM.forward(*xs) == 0.0),)
 _TOO_LARGE = Reason("the result is larger than the largest float, 1.8e308", _SCALE)
 _TOO_SMALL = Reason("the result is smaller than the smallest float, 4.9e-324", _SCALE)
@@ -121,18 +140,21 @@ _ANY_RESULT: Final = {
     "nan": Reason("the operands are outside the operation's domain"),
     "inf": _TOO_LARGE,
     "zero": _TOO_SMALL,
+    "huge": Reason("none of its operands is a finite number"),
 }
 
 #: Why a result is nan, inf or 0 where no operand is, by kind and operation.
 RESULTS: Final[Mapping[str, Mapping[Op, tuple[Reason, ...]]]] = {
     "nan": {
-        ops.ADD: _SUMS_NAN,
+        ops.ADD: (Reason(_CANCEL, _INFINITE),),
         ops.SUB: (Reason("inf - inf has no value", _INFINITE),),
         ops.SUM: _SUMS_NAN,
         ops.MEAN: _SUMS_NAN,
         ops.DOT: (
             Reason(f"in one of its products, {_ZERO_TIMES_INF}", _INFINITE, _indefinite_product),
-            *_SUMS_NAN,
+            Reason(f"{_INSIDE}, and {_CANCEL}", _SCALE,
+                   lambda out, *xs: _overflows(dot_products(xs))),
+            Reason(_CANCEL, _INFINITE),
         ),
         ops.MUL: (Reason(_ZERO_TIMES_INF, _INFINITE),),
         ops.DIV: (
@@ -147,6 +169,9 @@ RESULTS: Final[Mapping[str, Mapping[Op, tuple[Reason, ...]]]] = {
         ops.COS: (Reason("an infinite angle has no cosine", _INFINITE),),
     },
     "inf": {
+        ops.SUM: _SUMS_INF,
+        ops.MEAN: _SUMS_INF,
+        ops.DOT: _SUMS_INF,
         ops.DIV: (Reason("it divides by 0", _DIVISOR, lambda out, x, y: y == 0.0),),
         ops.POW: (Reason(_NEGATIVE_POWER, _DIVISOR, lambda out, x, n: x == 0.0),),
         ops.POWER: (Reason(_NEGATIVE_POWER, _DIVISOR, lambda out, x, y: x == 0.0),),
@@ -184,8 +209,8 @@ RESULTS: Final[Mapping[str, Mapping[Op, tuple[Reason, ...]]]] = {
         ops.LOGSUMEXP: (Reason("the exponentials of its operands add up to 1"),),
         ops.GREATER: (Reason("its first operand is not greater than the second"),),
         ops.EQUAL: (Reason("its operands are not equal"),),
-        ops.ARGMAX: (Reason("its first operand is the largest"),),
-        ops.ARGMIN: (Reason("its first operand is the smallest"),),
+        ops.ARGMAX: (Reason("its first operand is the one that is chosen"),),
+        ops.ARGMIN: (Reason("its first operand is the one that is chosen"),),
     },
 }  # fmt: skip
 
@@ -253,7 +278,9 @@ SLOPES: Final[Mapping[str, Mapping[Op, tuple[Reason, ...]]]] = {
             Reason("1 ** y is 1, whatever y is", when=lambda k, out, x, y: k == 1 and x == 1.0),
             Reason(_FLAT, when=lambda k, out, x, y: x == 0.0),
         ),
-        ops.ABS: (Reason("the derivative of abs at 0 is taken as 0"),),
+        ops.ABS: (
+            Reason("the derivative of abs at 0 is taken as 0", when=lambda k, out, x: x == 0.0),
+        ),
         ops.RELU: (Reason("relu hands nothing on where its operand is not above 0", _DEAD),),
         ops.TANH: (
             Reason("tanh is saturated: it is flat at -1 and 1", _SATURATED,

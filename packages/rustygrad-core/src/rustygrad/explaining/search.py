@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate, pairwise
 
 from .. import ops
 from ..graph import Graph
 from ..ops import LEAF, OPAQUE, by_code
-from .explanation import Step, call, show
+from .explanation import Step, call, printable, show
 from .reasons import KINDS
 
-__all__ = ["CHANGED", "MUCH", "NOTHING", "Search", "ancestors", "nearest", "ratio"]
+__all__ = ["CHANGED", "NOTHING", "Search", "ancestors", "nearest", "ratio", "same", "steepest"]
 
 NOTHING = "nothing is unusual about it"
 CHANGED = "data was changed after it was computed"
@@ -36,13 +37,23 @@ class Search:
 
     def name(self, i: int) -> str:
         """What a node is called, or its index."""
-        return self.graph[i].title or f"%{i}"
+        return printable(f"{self.graph[i].title}") or f"%{i}"
 
-    def steps(self, way: Sequence[int], why: str) -> list[Step]:
-        """The steps of a way to a culprit."""
+    def steps(
+        self, way: Sequence[int], why: str, beside: Iterable[int] | None = None
+    ) -> list[Step]:
+        """The steps of a way to a culprit; beside it are its operands, if nothing else is."""
+        if beside is None:  # those first that nobody overlooks
+            beside = sorted(self.graph.operands_of(way[-1]), key=self._is_finite)
         steps = [Step(self.graph[i]) for i in way]
-        steps[-1].why = why
+        if why:
+            steps[-1] = Step(
+                self.graph[way[-1]], why, [self.graph[j] for j in beside if j != way[-1]]
+            )
         return steps
+
+    def _is_finite(self, i: int) -> bool:
+        return math.isfinite(self.graph.data[i])
 
     def operands(self, i: int) -> list[float]:
         """The operands' numbers, and the attribute if there is one, as the op table takes them."""
@@ -57,8 +68,7 @@ class Search:
         if op is LEAF or op is OPAQUE:
             return ""
         now = op.forward(*self.operands(i))
-        # backends may differ in the last places
-        if math.isclose(now, out, rel_tol=1e-9, abs_tol=1e-12) or (now != now and out != out):
+        if same(now, out, abs(out)):
             return ""
         return f"{call(self.graph[i])} gives {show(now)} now, and {self.name(i)} holds {show(out)}"
 
@@ -74,20 +84,29 @@ class Search:
         return notes
 
 
-def nearest(start: int, onward: Callable[[int], Sequence[int]]) -> list[int]:
-    """The shortest way from a node to one that leads no further, breadth first."""
+def nearest(
+    start: int,
+    onward: Callable[[int], Sequence[int]],
+    better: Callable[[int], bool] = lambda _: True,
+) -> list[int]:
+    """The shortest way from a node to one that leads no further, breadth first.
+
+    To a better one if there is any, however far.
+    """
     came = {start: start}
     queue = [start]
-
-    def leads_on(i: int) -> bool:
+    ends = []
+    for i in queue:
         further = onward(i)
         for j in further:
             if j not in came:
                 came[j] = i
                 queue.append(j)
-        return bool(further)
-
-    way = [next(i for i in queue if not leads_on(i))]
+        if not further:
+            ends.append(i)
+            if better(i):
+                break
+    way = [ends[-1] if better(ends[-1]) else ends[0]]
     while way[-1] != start:
         way.append(came[way[-1]])
     return way[::-1]
@@ -107,3 +126,29 @@ def ancestors(graph: Graph, root: int) -> list[int]:
 def ratio(x: float, y: float) -> float:
     """How many times as large x is, whatever the signs."""
     return abs(float(ops.DIV.forward(x, y)))
+
+
+def same(x: float, y: float, size: float) -> bool:
+    """Whether two numbers, made of such a size, differ in the last places alone.
+
+    Backends may differ there, each in its own way.
+    """
+    if math.isfinite(x) and math.isfinite(y):
+        return abs(x - y) <= 1e-9 * size + 1e-300
+    return x == y or (x != x and y != y)
+
+
+def steepest(sizes: Sequence[float], large: float) -> tuple[int | None, int]:
+    """The step of a way that made its end large, if one stands out, and where growth began.
+
+    The end's size is the first, and step k is from size k + 1 to size k. What was lost
+    again before the end does not count: of 1, 1e30, 1, 1e9 it was the last step.
+    """
+    floor = min(1.0, large / 100.0)  # what brings 1e-9 up to 1 makes nothing large
+    kept = [max(floor, size) for size in accumulate(sizes, min)]
+    for limit in (large, sizes[0]):  # what made it large at all; else what made more of it
+        factors = [ratio(min(x, limit), min(y, limit)) for x, y in pairwise(kept)]
+        most = max(factors)
+        if most >= MUCH:
+            return factors.index(most), 0
+    return None, kept.index(kept[-1])
