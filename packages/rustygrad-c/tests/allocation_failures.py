@@ -56,6 +56,7 @@ IN_C = [
       rustygrad.ops.OPS[name].arity == 2),
     "engine.apply(rows['pow'], (a,), 3.0)", "engine.columns([n, o], True)", "engine.columns([w])",
     "engine.opaque(pull, (a, 2.0, b), 1.0)", "engine.make_opaque(n, pull, None)",
+    "engine.before_collection('start', {'generation': 2})", "vars(a)", "a.seen = {o}",
     "engine.make_opaque(n, pull, [a, b, a])", "engine.rebuild(Value, 2, (a, b), 0, 0, None, 0)",
     "engine.rebuild(Named, 18, (a, b, n), 0, 0, None, 0)",
     "engine.rebuild(Value, 1, (a,), 0, 0, pull, 0)", "engine.rebuild(Value, 0, (), 0, 0, 'input', 0)",
