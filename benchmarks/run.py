@@ -156,6 +156,32 @@ def node_table(title: str, seen: dict) -> list[str]:
     return lines
 
 
+def target_table(off: dict, on: dict, nodes: dict) -> list[str]:
+    """What the engine in C is to reach, and what it reached here, by the best rounds."""
+    small, large, sums, huge = nodes.values()
+
+    def per_float(seen: dict, column: int) -> float:
+        return min(row[column] for row in seen["c"]) / min(row[0] for row in seen["float"])
+
+    rows = [
+        ("micrograd-style step, in F", 1.6, min(off[C_SCALAR]) / min(off["F"])),
+        ("`MLP` and `SGD`, a step, in F", 0.08, min(on[C_MLP]) / min(on["F"])),
+        ("making a node, over a float operation, 400 in a graph", 2.0, per_float(small, 0)),
+        ("the same, 10^6 in a graph", 2.5, per_float(large, 0)),
+        ("backward of a node, over a float operation, 10^6 in a graph", 40 / 24, per_float(large, 1)),
+        ("the same of `c = c + a`", 40 / 24, per_float(sums, 1)),
+        ("backward of a node of 10^7, over one of 10^6", 1.0,
+         min(row[1] for row in huge["c"]) / min(row[1] for row in large["c"])),
+        ("bytes of a node, 10^6 in a graph", 96, sums["c"][0][3]),
+    ]  # fmt: skip
+    lines = ["", "## The engine in C, beside its targets", ""]
+    lines += ["| what | at most | here | |", "| --- | ---: | ---: | --- |"]
+    for what, most, here in rows:
+        verdict = "met" if here <= most else f"missed by {100 * (here / most - 1):.1f} %"
+        lines.append(f"| {what} | {most:.3g} | {here:.3g} | {verdict} |")
+    return lines
+
+
 def start_table(title: str, times: dict) -> list[str]:
     """How long programs take, and how much of that is more than bare Python."""
     lines = ["", f"## {title}", ""]
@@ -189,6 +215,7 @@ def report(rounds: int) -> str:
     )
     lines += table("One training step, collector on", on)
     peers = [name for name in NODES if c or name != "c"]
+    nodes = {}
     for shape, size, names, title in (
         ("products", 400, ["float", *["c"] * c], "One node of `c = a * b + c`, 400 in a graph"),
         ("products", 10**6, peers, "One node of `c = a * b + c`, 10^6 in a graph"),
@@ -196,7 +223,10 @@ def report(rounds: int) -> str:
         ("products", 10**7, ["float", *["c"] * c], "One node of `c = a * b + c`, 10^7 in a graph"),
     ):
         few = min(rounds, 5) if size > 10**6 else rounds
-        lines += node_table(title, node_race(names, shape, size, few))
+        nodes[title] = node_race(names, shape, size, few)
+        lines += node_table(title, nodes[title])
+    if c:
+        lines += target_table(off, on, nodes)
     title = "From the start of the interpreter to the first Value"
     lines += start_table(title, starts(2 * rounds))
     return "\n".join(lines) + "\n"
