@@ -142,6 +142,16 @@ def test_search_finds_by_label_index_role_operation_and_number(read, text, found
     assert page.count("#hits [role=option]") == found
 
 
+@pytest.mark.parametrize(
+    ("at", "selected"), [("#%", 0), ("#%zz", 0), ("#%9", 0), ("#%2", 1), ("#2", 1)]
+)
+def test_an_address_selects_a_node_and_any_other_does_nothing(read, at, selected):
+    page = read(shared(), at=at)
+    assert page.count("#inspector:visible") == selected
+    page.press("ArrowRight")
+    assert page.step == "1 / 6"
+
+
 def test_search_unfolds_what_hides_a_node(read):
     page = read(moons())
     page.page.locator("#search").fill("layers.1.neurons.7.w.3")

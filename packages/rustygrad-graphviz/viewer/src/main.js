@@ -354,7 +354,7 @@ function introduce() {
 }
 
 function selectFromAddress() {
-  const found = /^#%?(\d+)$/.exec(decodeURIComponent(location.hash));
+  const found = /^#%?(\d+)$/.exec(location.hash);
   if (found && Number(found[1]) < graph.count) goTo(Number(found[1]));
 }
 
