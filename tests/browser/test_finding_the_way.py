@@ -176,6 +176,15 @@ def test_modules_fold_and_unfold(read):
     assert page.cards() == whole
 
 
+def test_folding_all_selects_what_hides_the_node_that_was_selected(read):
+    page = read(mlp())
+    page.facts(Graph.capture(mlp()).find("layers.0.neurons.1.b").index)
+    page.page.get_by_role("button", name="Fold all", exact=True).click()
+    assert page.text("#inspector h2") == "layers.0"
+    assert page.texts("#inspector .folds button") == ["Unfold into 2 items"]
+    assert page.count("#right .card.is-selected") == 1
+
+
 def test_a_folded_module_is_one_step_with_the_last_of_its_nodes(read):
     page = read(mlp())
     page.page.get_by_role("button", name="Fold all", exact=True).click()

@@ -118,6 +118,14 @@ export class Folding {
     return group < 0 ? i : this.graph.count + group;
   };
 
+  /** The item where a node or group is to be seen; -1 for an open group. @param {number} id an item, or -1 */
+  showing(id) {
+    const { count } = this.graph;
+    if (id < count) return id < 0 ? -1 : this.itemOf(id);
+    const group = this.hidden[id - count];
+    return group < 0 ? -1 : count + group;
+  }
+
   /** The groups around a node, the innermost first, without the whole. @param {number} i */
   around(i) {
     const groups = [];

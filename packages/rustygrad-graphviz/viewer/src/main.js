@@ -168,8 +168,10 @@ function compare(kind) {
 
 // --- folding ---
 
-/** Lay out again, and keep the place in the play. */
+/** Lay out again, and keep the place in the play, and what is selected if it can be seen. */
 function refold() {
+  state.selected = folding.showing(state.selected);
+  for (const view of [right, wrong]) view.selected = state.selected;
   stops = played.timeline.stops(folding.hiding);
   played.moments.refold();
   right.draw();
@@ -195,14 +197,7 @@ function toggle(group, open) {
   const done = folding.set(group, open);
   if (!done) toast(`That would show more than ${MOST} items at once. Fold something else first.`);
   for (const view of [right, wrong]) view.touched = false;
-  const selected =
-    !open &&
-    state.selected >= 0 &&
-    (state.selected >= graph.count || folding.around(state.selected).includes(group));
-  if (selected) state.selected = graph.count + group;
-  if (open && done && state.selected === graph.count + group) state.selected = -1;
   refold();
-  right.mark(state.selected);
   if (open && done) {
     const inside = folding.items.find(({ node, group: g }) =>
       g < 0 ? graph.groupOf[node] === group : graph.groupParent[g] === group,
@@ -216,7 +211,6 @@ function foldAll(open) {
   player.pause();
   folding.setAll(open);
   for (const view of [right, wrong]) view.touched = false;
-  if (state.selected >= graph.count) state.selected = -1;
   refold();
 }
 

@@ -89,7 +89,7 @@ export class View {
 
   /** Lay everything out again, after folding. */
   draw() {
-    const { folding, graph } = this;
+    const { folding } = this;
     this.arrangement = arrange(folding, (item, down) => this.maker.measure(item, down), this.#size);
     this.down = this.arrangement.down;
     const { items, frames, paths } = this.arrangement;
@@ -122,11 +122,7 @@ export class View {
     fill(this.world, ...outer, s("g", {}, ...this.links), this.flows, ...cards, this.chips);
     if (!this.cards.has(this.focus)) this.focus = ordered.length ? ordered[0].id : -1;
     this.#roving(false);
-    this.mark(
-      this.selected >= 0 && this.selected < graph.count
-        ? folding.itemOf(this.selected)
-        : this.selected,
-    );
+    this.mark(this.selected);
     if (!this.touched) this.#begin();
   }
 
