@@ -1,8 +1,9 @@
 // The selected node or group: where it is, what it is made of, what is made of it.
 
 import { fill, h, shown } from "./dom.js";
+import { name, nodeButton } from "./names.js";
 import { plural, repr } from "./numbers.js";
-import { firstFew, name, nodeButton } from "./story.js";
+import { firstFew } from "./story.js";
 
 /**
  * @typedef {object} Context

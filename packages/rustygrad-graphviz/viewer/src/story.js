@@ -2,6 +2,7 @@
 
 import { h, m } from "./dom.js";
 import { equation, numeral, operandsOf, operator, partial, symbolOf, typeset } from "./formula.js";
+import { name, nodeButton } from "./names.js";
 import { plural, repr } from "./numbers.js";
 
 /** @typedef {{ phase: string, title: string, said: string, body: import("./dom.js").Child[] }} Story */
@@ -9,28 +10,6 @@ import { plural, repr } from "./numbers.js";
 
 /** Hand-overs and leaves that a step shows at first. */
 const SOME = 6;
-
-/** A node as a button that selects it. @param {import("./graph.js").Graph} graph @param {number} i @param {Go} go */
-export const nodeButton = (graph, i, go) =>
-  h(
-    "button",
-    {
-      class: `node ${graph.role(i) || "inner"}`,
-      type: "button",
-      "data-node": i,
-      onclick: () => go(i),
-    },
-    name(graph, i),
-  );
-
-/** @param {import("./graph.js").Graph} graph @param {number} i */
-export function name(graph, i) {
-  const label = graph.label(i);
-  if (label) return h("bdi", {}, label);
-  return graph.role(i) === "constant"
-    ? h("span", {}, repr(graph.data[i]))
-    : h("span", {}, "v", h("sub", {}, i));
-}
 
 /** The first few, and a button for the others. @template T @param {ArrayLike<T>} all @param {(x: T) => Node} show */
 export function firstFew(all, show, few = SOME) {

@@ -1,8 +1,8 @@
 // A wrong order beside the right one: where its sums go wrong, and what that looks like.
 
 import { add, h } from "./dom.js";
+import { name, nodeButton } from "./names.js";
 import { plural, repr } from "./numbers.js";
-import { name, nodeButton } from "./story.js";
 
 /** @typedef {"recursion" | "once"} Kind */
 
