@@ -2,7 +2,7 @@
 
 import { fill, h, shown } from "./dom.js";
 import { name, nodeButton } from "./names.js";
-import { plural, repr } from "./numbers.js";
+import { count, plural, repr } from "./numbers.js";
 import { firstFew } from "./story.js";
 
 /**
@@ -87,7 +87,7 @@ function node(i, { record, now, folding, go, toggle }) {
             ),
           ),
       ),
-    all > 0 && h("h3", {}, `Received ${receipts.length} of ${plural(all, "share")}`),
+    all > 0 && h("h3", {}, `Received ${count(receipts.length)} of ${plural(all, "share")}`),
     receipts.length > 0 &&
       h(
         "ol",

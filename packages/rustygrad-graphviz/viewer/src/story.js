@@ -3,7 +3,7 @@
 import { h, m } from "./dom.js";
 import { equation, numeral, operandsOf, operator, partial, symbolOf, typeset } from "./formula.js";
 import { name, nodeButton } from "./names.js";
-import { plural, repr } from "./numbers.js";
+import { count, plural, repr } from "./numbers.js";
 
 /** @typedef {{ phase: string, title: string, said: string, body: import("./dom.js").Child[] }} Story */
 /** @typedef {(i: number) => void} Go */
@@ -27,7 +27,7 @@ export function firstFew(all, show, few = SOME) {
         if (next[0] instanceof HTMLElement) next[0].focus?.();
       },
     },
-    `${rest.toLocaleString("en-US")} more`,
+    `${count(rest)} more`,
   );
   return [...shown, more];
 }
@@ -99,7 +99,7 @@ export class Narrator {
   #forward(i) {
     const { graph } = this;
     const operands = graph.operandsOf(i);
-    const said = `${graph.name(i)} is computed: ${graph.symbol(i)} of ${[...operands.subarray(0, 4)].map((j) => graph.name(j)).join(", ")}${operands.length > 4 ? ` and ${operands.length - 4} more` : ""} is ${repr(graph.data[i])}.`;
+    const said = `${graph.name(i)} is computed: ${graph.symbol(i)} of ${[...operands.subarray(0, 4)].map((j) => graph.name(j)).join(", ")}${operands.length > 4 ? ` and ${count(operands.length - 4)} more` : ""} is ${repr(graph.data[i])}.`;
     const formula = graph.forward(i);
     /** @param {typeof symbolOf} show */
     const written = (show) => {
@@ -182,7 +182,7 @@ export class Narrator {
       .slice(0, 3)
       .map((k) => `to ${graph.name(record.to(k))}: ${this.#spoken(k)}`)
       .join(" ");
-    const said = `${graph.name(node)} hands its gradient ${this.#known(node, g)} on. ${first}${ks.length > 3 ? ` And to ${ks.length - 3} more.` : ""}`;
+    const said = `${graph.name(node)} hands its gradient ${this.#known(node, g)} on. ${first}${ks.length > 3 ? ` And to ${count(ks.length - 3)} more.` : ""}`;
     return {
       phase: "Backward",
       title: "hands on",
@@ -204,7 +204,7 @@ export class Narrator {
                 ? "its operand."
                 : ks.length === 2 && record.to(from) === record.to(to - 1)
                   ? "both its operands, which are the same node."
-                  : `each of its ${ks.length} operands.`,
+                  : `each of its ${count(ks.length)} operands.`,
             ),
         ...firstFew(ks, (k) => this.handover(k)),
       ],
@@ -239,7 +239,8 @@ export class Narrator {
       {},
       "to ",
       nodeButton(graph, j, this.go),
-      operands.length > 1 && h("small", {}, ` operand ${position} of ${operands.length}`),
+      operands.length > 1 &&
+        h("small", {}, ` operand ${count(position)} of ${count(operands.length)}`),
     );
     if (graph.isOpaque(i))
       return h(
