@@ -5,7 +5,7 @@ import { Folding, MOST } from "./folding.js";
 import { float, Graph } from "./graph.js";
 import { inspect } from "./inspector.js";
 import { listenToKeys } from "./keys.js";
-import { Moments } from "./moments.js";
+import { longestNumbers, Moments } from "./moments.js";
 import { nodeButton } from "./names.js";
 import { count, plural } from "./numbers.js";
 import { Player } from "./player.js";
@@ -20,8 +20,9 @@ import { Comparison, KINDS } from "./wrong.js";
 const graph = new Graph(JSON.parse(byId("graph").textContent ?? ""));
 const folding = new Folding(graph);
 const on = { select, toggle };
-const right = new View(byId("right"), folding, on);
-const wrong = new View(byId("wrong"), folding, on);
+const longest = (/** @type {number} */ i) => played.longest(i);
+const right = new View(byId("right"), folding, on, longest);
+const wrong = new View(byId("wrong"), folding, on, longest);
 const player = new Player(show);
 
 /** @type {{ mode: "steps" | "wrong", step: number, event: number, kind: import("./wrong.js").Kind, selected: number, sweep: number }} */
@@ -37,15 +38,18 @@ function play(sweep) {
   /** @param {import("./wrong.js").Kind} kind */
   const compared = (kind) =>
     new Comparison(record, new Record(graph, sweep[kind]), kind, float(sweep.visits));
+  const comparisons = sweep.recursion && {
+    recursion: compared("recursion"),
+    once: compared("once"),
+  };
+  const records = [record, comparisons?.recursion.wrong, comparisons?.once.wrong].filter(Boolean);
   return {
     record,
     timeline,
     moments: new Moments(timeline, folding),
     narrator: new Narrator(record, { ran: sweep.ran }, goTo),
-    comparisons: sweep.recursion && {
-      recursion: compared("recursion"),
-      once: compared("once"),
-    },
+    comparisons,
+    longest: longestNumbers(graph, records),
   };
 }
 

@@ -4,6 +4,7 @@ import { select } from "d3-selection";
 import { zoom, zoomIdentity } from "d3-zoom";
 import { Cards, text } from "./cards.js";
 import { fill, s, still } from "./dom.js";
+import { widthOf } from "./fonts.js";
 import { arrange } from "./layout.js";
 import { plural, short } from "./numbers.js";
 
@@ -21,20 +22,20 @@ export class View {
    * @param {SVGSVGElement} svg
    * @param {import("./folding.js").Folding} folding
    * @param {{ select: (id: number) => void, toggle: (group: number, open: boolean) => void }} on
+   * @param {(i: number) => string} longest the longest number that a node's card may come to show
    */
-  constructor(svg, folding, on) {
+  constructor(svg, folding, on, longest) {
     this.svg = svg;
     this.folding = folding;
     this.graph = folding.graph;
     this.on = on;
-    this.maker = new Cards(folding, {
-      select: (id) => {
-        this.focus = id;
-        this.#roving(false);
-        on.select(id);
-      },
-      toggle: on.toggle,
-    });
+    /** @param {number} id */
+    const choose = (id) => {
+      this.focus = id;
+      this.#roving(false);
+      on.select(id);
+    };
+    this.maker = new Cards(folding, { select: choose, toggle: on.toggle }, longest);
     this.world = s("g", { class: "world" });
     /** @type {Map<number, import("./cards.js").Card>} */
     this.cards = new Map();
@@ -197,7 +198,7 @@ export class View {
         const { x, y } = /** @type {import("./layout.js").Arrangement} */ (this.arrangement)
           .middles[k];
         const said = all.length > 1 ? plural(all.length, "share") : all[0];
-        const width = 12 + 7 * said.length;
+        const width = 14 + widthOf(said, "chip");
         return s(
           "g",
           { class: "chip", transform: `translate(${x} ${y})` },
