@@ -76,6 +76,8 @@ export class Graph {
     /** @type {string} */ (this.record.formulas[this.forwards[i]]);
   /** @param {number} edge */ local = (edge) =>
     /** @type {string} */ (this.record.formulas[this.locals[edge]]);
+  /** How many nodes were drawn together in this one. @param {number} i */
+  standsFor = (i) => /** @type {number} */ (this.record.repeats[i] ?? 1);
   /** @param {number} i */ isOutput = (i) => this.outputs.includes(i);
 
   /** The operation as people read it. @param {number} i */

@@ -61,7 +61,7 @@ function node(i, { record, now, folding, go, toggle }) {
       ...(unknown
         ? fact(
             "",
-            h("span", { class: "aside" }, "below a node of your own, and backward() has not run"),
+            h("span", { class: "aside" }, "below a node of your own: only its Python code knows"),
           )
         : []),
       ...(captured

@@ -336,7 +336,9 @@ function introduce() {
   if (!graph.count) notes.push("This graph has no nodes: there is nothing to play.");
   if (graph.record.note) notes.push(graph.record.note);
   if (graph.count && !graph.ran)
-    notes.push("backward() has not run on this graph. The gradients shown are what it would give.");
+    notes.push(
+      "Every gradient is 0: backward() has not run, or handed nothing on. The gradients shown are what it would give from the result.",
+    );
   if (graph.outputs.length > graph.record.sweeps.length)
     notes.push(
       `Backward is played from the first ${graph.record.sweeps.length} of ${graph.outputs.length} results.`,

@@ -83,10 +83,16 @@ export class Narrator {
     const { graph } = this;
     const leaves = graph.count ? [...graph.kind.keys()].filter(graph.isLeaf) : [];
     const named = leaves.filter((i) => graph.role(i) !== "constant");
+    const given = leaves.reduce((sum, i) => sum + graph.standsFor(i), 0);
+    const numbers = plural(given, "number");
+    const those =
+      given === leaves.length
+        ? `${numbers} ${given === 1 ? "is" : "are"} given.`
+        : `${numbers} are given, drawn as ${plural(leaves.length, "node")}: what repeats is there once.`;
     const said =
       leaves.length === graph.count
-        ? `${plural(leaves.length, "number")} and no operation: nothing is computed.`
-        : `${plural(leaves.length, "number")} ${leaves.length === 1 ? "is" : "are"} given. Everything else is computed from ${leaves.length === 1 ? "it" : "them"}, one node at a time.`;
+        ? `${numbers} and no operation: nothing is computed.`
+        : `${those} Everything else is computed from ${given === 1 ? "it" : "them"}, one node at a time.`;
     return {
       phase: "Forward",
       title: "What is given",
@@ -167,7 +173,7 @@ export class Narrator {
           h(
             "p",
             { class: "aside" },
-            "backward() has not run from here. What follows is what it would do.",
+            `The gradient captured here is ${repr(graph.grad[record.root])}. What follows is what backward() from here would do.`,
           ),
       ],
     };
