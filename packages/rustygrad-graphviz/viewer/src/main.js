@@ -121,6 +121,7 @@ function showCompared(now) {
   state.event = now;
   right.update(played.moments.compared(comparison.right, now, () => ""));
   wrong.update(played.moments.compared(comparison.wrong, now, (i) => comparison.reason(i, now)));
+  byId("wrong-name").textContent = `${KINDS[state.kind].title}: ${comparison.verdict}`;
   fill(byId("right-caption"), comparison.caption(false, now - 1));
   const caption = comparison.caption(true, now - 1);
   fill(byId("wrong-caption"), caption);
@@ -166,7 +167,6 @@ function showCompared(now) {
 /** @param {import("./wrong.js").Kind} kind */
 function compare(kind) {
   state.kind = kind;
-  byId("wrong-name").textContent = KINDS[kind].title;
   player.pause();
   player.over(played.comparisons?.[kind].length ?? 0, 0, 0);
 }
