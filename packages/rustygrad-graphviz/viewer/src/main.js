@@ -285,10 +285,7 @@ function setMode(mode) {
   byId("right-caption").hidden = mode !== "wrong";
   byId("wrong-caption").hidden = mode !== "wrong";
   byId("right-name").textContent = mode === "wrong" ? "In topological order" : "The graph";
-  for (const view of [right, wrong]) {
-    view.touched = false;
-    view.inset = mode === "wrong" ? { top: 36, bottom: 64 } : { top: 0, bottom: 0 };
-  }
+  for (const view of [right, wrong]) view.touched = false;
   right.draw();
   if (mode === "wrong") {
     wrong.draw();
