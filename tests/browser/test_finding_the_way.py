@@ -203,7 +203,7 @@ def test_the_mouse_folds_and_unfolds(read):
 
 def settle(page, condition):
     """Wait for what an animation ends in."""
-    for _ in range(100):
+    for _ in range(600):
         if condition():
             return
         page.page.wait_for_timeout(50)
@@ -216,7 +216,6 @@ def test_zoom_and_pan_move_the_drawing(read):
     before = world.get_attribute("transform")
     page.press("+")
     settle(page, lambda: world.get_attribute("transform") != before)
-    page.page.wait_for_timeout(400)  # until it has stopped moving
     page.press("0")
     settle(page, lambda: world.get_attribute("transform") == before)
     page.page.mouse.move(200, 800)

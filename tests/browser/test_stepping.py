@@ -113,14 +113,23 @@ def test_formulas_stand_beside_the_numbers(read):
 
 def test_play_goes_on_by_itself_until_it_is_paused(read):
     page = read(shared())
-    page.page.locator("#speed").select_option("20×")
-    page.page.get_by_role("button", name="Play").click()
-    page.page.locator("#count", has_text="6 / 6").wait_for()
-    assert page.page.get_by_role("button", name="Play").count() == 1
-    page.page.locator("#speed").select_option("½×")
-    page.page.get_by_role("button", name="Play").click()
-    page.page.get_by_role("button", name="Pause").click()
+    clock = page.page.clock
+    clock.install()
+    clock.pause_at(page.page.evaluate("Date.now()") + 1000)
+    page.press("p")
     assert page.step == "0 / 6"
+    clock.run_for(2000)
+    assert page.step == "2 / 6"
+    page.page.locator("#speed").select_option("20×")
+    clock.run_for(50)
+    assert page.step == "3 / 6"
+    page.page.get_by_role("button", name="Pause").click()
+    clock.run_for(60_000)
+    assert page.step == "3 / 6"
+    page.page.get_by_role("button", name="Play").click()
+    clock.run_for(60_000)
+    assert page.step == "6 / 6"
+    assert page.page.get_by_role("button", name="Play").count() == 1
 
 
 def test_leaves_that_added_up_over_two_backwards_show_both_numbers(read):
