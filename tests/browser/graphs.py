@@ -49,6 +49,21 @@ def moons():
     return called("loss", rustygrad.mean(losses) + decay)
 
 
+def chain():
+    """One long way: 9,000 nodes, folded into runs."""
+    x, y = Value(1.0, label="x"), Value(1.0, label="y")
+    for _ in range(3000):
+        y = y * 1.0001 + x
+    return called("end", y)
+
+
+def fan():
+    """Twenty results side by side, of inputs of their own and one that they share."""
+    w = Value(2.0, label="w")
+    outputs = [called(f"o{i}", Value(float(i), label=f"x{i}") * w) for i in range(20)]
+    return rustygrad.Graph.capture(*outputs)
+
+
 def inputs():
     return [Value(1.0, label="x0"), Value(-2.0, label="x1")]
 

@@ -142,6 +142,16 @@ def test_search_finds_by_label_index_role_operation_and_number(read, text, found
     assert page.count("#hits [role=option]") == found
 
 
+@pytest.mark.parametrize(
+    ("at", "selected"), [("#%", 0), ("#%zz", 0), ("#%9", 0), ("#%2", 1), ("#2", 1)]
+)
+def test_an_address_selects_a_node_and_any_other_does_nothing(read, at, selected):
+    page = read(shared(), at=at)
+    assert page.count("#inspector:visible") == selected
+    page.press("ArrowRight")
+    assert page.step == "1 / 6"
+
+
 def test_search_unfolds_what_hides_a_node(read):
     page = read(moons())
     page.page.locator("#search").fill("layers.1.neurons.7.w.3")
@@ -166,6 +176,15 @@ def test_modules_fold_and_unfold(read):
     assert page.cards() == whole
 
 
+def test_folding_all_selects_what_hides_the_node_that_was_selected(read):
+    page = read(mlp())
+    page.facts(Graph.capture(mlp()).find("layers.0.neurons.1.b").index)
+    page.page.get_by_role("button", name="Fold all", exact=True).click()
+    assert page.text("#inspector h2") == "layers.0"
+    assert page.texts("#inspector .folds button") == ["Unfold into 2 items"]
+    assert page.count("#right .card.is-selected") == 1
+
+
 def test_a_folded_module_is_one_step_with_the_last_of_its_nodes(read):
     page = read(mlp())
     page.page.get_by_role("button", name="Fold all", exact=True).click()
@@ -184,7 +203,7 @@ def test_the_mouse_folds_and_unfolds(read):
 
 def settle(page, condition):
     """Wait for what an animation ends in."""
-    for _ in range(100):
+    for _ in range(600):
         if condition():
             return
         page.page.wait_for_timeout(50)
@@ -197,7 +216,6 @@ def test_zoom_and_pan_move_the_drawing(read):
     before = world.get_attribute("transform")
     page.press("+")
     settle(page, lambda: world.get_attribute("transform") != before)
-    page.page.wait_for_timeout(400)  # until it has stopped moving
     page.press("0")
     settle(page, lambda: world.get_attribute("transform") == before)
     page.page.mouse.move(200, 800)

@@ -113,14 +113,23 @@ def test_formulas_stand_beside_the_numbers(read):
 
 def test_play_goes_on_by_itself_until_it_is_paused(read):
     page = read(shared())
-    page.page.locator("#speed").select_option("20×")
-    page.page.get_by_role("button", name="Play").click()
-    page.page.locator("#count", has_text="6 / 6").wait_for()
-    assert page.page.get_by_role("button", name="Play").count() == 1
-    page.page.locator("#speed").select_option("½×")
-    page.page.get_by_role("button", name="Play").click()
-    page.page.get_by_role("button", name="Pause").click()
+    clock = page.page.clock
+    clock.install()
+    clock.pause_at(page.page.evaluate("Date.now()") + 1000)
+    page.press("p")
     assert page.step == "0 / 6"
+    clock.run_for(2000)
+    assert page.step == "2 / 6"
+    page.page.locator("#speed").select_option("20×")
+    clock.run_for(50)
+    assert page.step == "3 / 6"
+    page.page.get_by_role("button", name="Pause").click()
+    clock.run_for(60_000)
+    assert page.step == "3 / 6"
+    page.page.get_by_role("button", name="Play").click()
+    clock.run_for(60_000)
+    assert page.step == "6 / 6"
+    assert page.page.get_by_role("button", name="Play").count() == 1
 
 
 def test_leaves_that_added_up_over_two_backwards_show_both_numbers(read):
@@ -138,8 +147,23 @@ def test_leaves_that_added_up_over_two_backwards_show_both_numbers(read):
 def test_a_graph_before_backward_says_so_and_shows_what_it_would_give(read):
     a = Value(3.0, label="a")
     page = read(a * a)
-    assert "backward() has not run" in page.text("#notice")
+    assert "backward() has not run, or handed nothing on" in page.text("#notice")
     assert page.facts(0)["grad"] == "6.0"
+
+
+def test_a_slice_that_got_nothing_does_not_claim_that_backward_has_not_run(read):
+    x, w, v = Value(2.0, label="x"), Value(-1.0, label="w"), Value(3.0, label="v")
+    pre = x * w
+    pre.label = "pre"
+    out = pre.relu() + v * 3
+    out.backward()
+    graph = Graph.capture(out)
+    page = read(graph.slice(graph.find("pre")))
+    said = "Every gradient is 0: backward() has not run, or handed nothing on."
+    assert page.text("#notice").startswith(said)
+    page.press("ArrowRight", "ArrowRight")
+    assert page.story == "pre starts here"
+    assert "The gradient captured here is 0.0. What follows is what" in page.text("#story")
 
 
 def test_a_graph_too_large_for_a_page_is_folded_and_can_be_played(read, monkeypatch):

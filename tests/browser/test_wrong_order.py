@@ -79,6 +79,44 @@ def test_it_says_what_the_recursion_costs(read, times, said):
     assert "The first 2,000 shares are played" in page.text("#story")
 
 
+def test_a_record_that_is_cut_says_when_so_many_are_wrong(read):
+    x = Value(1.0, label="a")
+    for _ in range(16):
+        x = x + x
+    page = read(x)
+    page.press("w")
+    said = page.text("#story strong")
+    assert said.endswith("are wrong after its first 2,000 shares.")
+    assert page.text("#wrong-name").lower() == f"plain recursion: {said}".lower().rstrip(".")
+    page.press("End")
+    shown = page.count(".verdict .is-wrong")
+    assert said.startswith(f"{shown} gradients of 17 ")
+
+
+def test_a_cut_record_without_a_mistake_claims_nothing_of_the_rest(read):
+    x, y = Value(1.0), Value(1.0)
+    for _ in range(1001):
+        y = y * x
+    page = read(y)
+    page.press("w")
+    for kind in ("Plain recursion", "Each node once"):
+        page.page.get_by_role("button", name=kind).click()
+        assert page.text("#story strong") == "Nothing is wrong after its first 2,000 shares."
+        assert "What comes after them is not played" in page.text("#story")
+        assert page.text("#wrong-name").startswith(f"{kind}: nothing is wrong after")
+
+
+def test_a_label_is_not_taken_for_the_name_of_a_node_without_one(read):
+    v1 = Value(2.0, label="v1")
+    square = v1 * v1
+    page = read(square + square)
+    page.press("w", "End")
+    mistake = page.page.locator("#wrong-caption .mistake")
+    assert mistake.inner_html().startswith('Again: <span class="is-made-up">v<sub>1</sub></span>')
+    names = [card.get_attribute("aria-label") for card in page.page.locator("#right .card").all()]
+    assert [name.split(",")[0] for name in names] == ["input v1", "v₁", "v₂"]
+
+
 def test_the_way_back_to_stepping_keeps_its_place(read):
     page = read(shared())
     page.press("ArrowRight", "ArrowRight")

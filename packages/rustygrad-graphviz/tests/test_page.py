@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import re
 
 import pytest
@@ -75,6 +76,12 @@ def test_nan_and_inf_pass_as_text_and_bits():
     loss.backward(float("inf"))
     (sweep,) = described(loss)["sweeps"]
     assert sweep["right"]["seed"] == "inf"
+
+
+def test_nodes_that_were_drawn_together_say_how_many_they_are():
+    graph = Graph.capture(rustygrad.sum([Value(1.0) * 2.0 for _ in range(5)])).collapse()
+    assert [math.prod(node.repeats) for node in graph] == [5, 5, 5, 1]
+    assert held(page(graph))["repeats"] == {"0": 5, "1": 5, "2": 5, "3": 1}
 
 
 def test_expand_writes_reductions_out():

@@ -15,6 +15,7 @@ import sys
 from array import array
 from collections.abc import Iterable
 from importlib.resources import files
+from math import prod
 from typing import IO, Any, Final
 
 from rustygrad.errors import ArgumentError, GraphError, OptionError, PluginError
@@ -83,7 +84,7 @@ def page(graph: Graph, *, title: str = "", expand: bool = False) -> str:
     """The page of a graph, as HTML in ASCII.
 
     It plays backward from each result that was captured, up to eight of them. Where
-    `backward` has not run, it shows what it would give, and says so. A graph of more than
+    every gradient is 0, it shows what `backward` would give, and says so. A graph of more than
     400,000 nodes and operands is folded until it fits, and the page says so too.
 
     Args:
@@ -155,6 +156,7 @@ def _described(graph: Graph, title: str, expanded: bool) -> dict[str, Any]:
         "forward": _column("I", [formulas.number(text) for text in _forward(graph)]),
         "slope": _column("d", local_derivatives(graph)),
         "local": _column("I", [formulas.number(text) for text in _local(graph)]),
+        "repeats": {str(i): prod(counts) for i, counts in graph.repeats.items()},
         "labels": {str(i): label for i, label in labels.items()},
         "sources": {str(i): where for i, where in graph.sources.items()},
         "outputs": graph.outputs,
@@ -201,7 +203,8 @@ def _local(graph: Graph) -> Iterable[str]:
 def _sweeps(graph: Graph, root: int, expanded: bool) -> dict[str, Any]:
     """The right order from a root, and two wrong ones beside it."""
     used = root in graph.operands
-    # what backward() was given, unless the gradient came from a node further on
+    # what backward() was given, unless the gradient came from a node further on; of a 0
+    # nobody can tell whether it ran
     ran = not used and graph.grad[root] != 0.0
     seed = graph.grad[root] if ran else 1.0
     paths = visits(graph, root)

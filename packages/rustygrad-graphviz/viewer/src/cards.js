@@ -1,7 +1,8 @@
 // Cards: a node with its operation, data and gradient; a folded group; the frame of an open one.
 
-import { cut, s } from "./dom.js";
-import { plural, short } from "./numbers.js";
+import { s } from "./dom.js";
+import { fitted, widthOf } from "./fonts.js";
+import { count, plural, short } from "./numbers.js";
 
 /** @typedef {import("./layout.js").Box} Box */
 
@@ -18,27 +19,36 @@ import { plural, short } from "./numbers.js";
  */
 
 const [HEIGHT, GAP, BADGE] = [62, 8, 26];
+/** Left and right of what is written on a card. */
+const [LEFT, RIGHT] = [11, 10];
+/** How wide cards are at least, and the most that a name can make of them. */
+const [NARROW, WIDE] = [110, 200];
+/** The longest name of an operation, and of a group. */
+const [LONG_SYMBOL, LONG_GROUP] = [200, 220];
 
 /** Makes cards of given sizes; where they lie is for others to say. */
 export class Cards {
   /**
    * @param {import("./folding.js").Folding} folding
    * @param {{ select: (id: number) => void, toggle: (group: number, open: boolean) => void }} on
+   * @param {(i: number) => string} longest the longest number that a node's card may come to show
    */
-  constructor(folding, on) {
+  constructor(folding, on, longest) {
     this.folding = folding;
     this.graph = folding.graph;
     this.on = on;
+    this.longest = longest;
   }
 
   /** The size of an item. @param {import("./folding.js").Item} item @param {boolean} down */
   measure({ node, group }, down) {
     if (group >= 0) {
-      const width = Math.max(132, 52 + 7.4 * length(this.folding.title(group)));
+      const name = Math.min(LONG_GROUP, widthOf(this.#groupName(group), "name"));
+      const width = Math.max(132, LEFT + name + 41); // at its right is what unfolds it
       return { width, height: HEIGHT + 8 };
     }
     if (this.#isPill(node))
-      return { width: 22 + 7.4 * short(this.graph.data[node]).length, height: 28 };
+      return { width: 22 + widthOf(short(this.graph.data[node]), "number"), height: 28 };
     const width = this.#width(node);
     if (this.graph.isLeaf(node)) return { width, height: HEIGHT };
     const badge = this.#badgeWidth(node);
@@ -49,11 +59,20 @@ export class Cards {
 
   /** Constants are drawn small. @param {number} i */
   #isPill = (i) => this.graph.role(i) === "constant" && this.graph.isNameless(i);
+  /** Room for the name, as far as possible, and for each number that comes, beside what it is. @param {number} i */
+  #width(i) {
+    const name = LEFT + widthOf(this.graph.shortLabel(i), "name") + RIGHT;
+    const number = LEFT + widthOf("grad", "hint") + 9 + widthOf(this.longest(i), "number") + RIGHT;
+    return Math.max(NARROW, Math.min(WIDE, name), number);
+  }
+
   /** @param {number} i */
-  #width = (i) =>
-    Math.max(108, Math.min(190, 28 + 7.8 * length(this.graph.shortLabel(i) || "v00")));
+  #symbol = (i) => fitted(this.graph.symbol(i), "badge", LONG_SYMBOL);
   /** @param {number} i */
-  #badgeWidth = (i) => Math.max(BADGE, 14 + 6.8 * length(cut(this.graph.symbol(i), 14)));
+  #badgeWidth = (i) => Math.max(BADGE, 14 + widthOf(this.#symbol(i), "badge"));
+  /** @param {number} g */
+  #groupName = (g) =>
+    this.graph.groupKind(g) === "run" ? this.folding.title(g) : this.graph.shortGroupName(g);
 
   /** @param {import("./folding.js").Item} item @param {Box} at @param {boolean} down @returns {Card} */
   make({ node, group }, at, down) {
@@ -87,16 +106,16 @@ export class Cards {
     const name = leaf ? `${look} ${graph.name(i)}` : `${graph.name(i)}, made by ${graph.symbol(i)}`;
     const width = this.#width(i);
     const shade = s("rect", { class: "shade", x: 1, y: 42.5, width: width - 2, height: 18.5 });
-    const data = text("data", width - 10, 37, "", "end");
-    const grad = text("grad", width - 10, 55, "", "end");
+    const data = text("data", width - RIGHT, 38, "", "end");
+    const grad = text("grad", width - RIGHT, 56, "", "end");
     const card = s(
       "g",
       {},
       s("rect", { class: "paper", width, height: HEIGHT, rx: 7 }),
       shade,
       s("line", { class: "rule", x1: 1, x2: width - 1, y1: 25, y2: 25 }),
-      this.#heading(i),
-      ...[text("hint", 11, 37, "data"), text("hint", 11, 55, "grad"), data, grad],
+      ...this.#heading(i, width - LEFT - RIGHT),
+      ...[text("hint", LEFT, 38, "data"), text("hint", LEFT, 56, "grad"), data, grad],
       wrongSign(width - 6),
     );
     if (!leaf) {
@@ -107,11 +126,11 @@ export class Cards {
     return { box: this.#box(i, at, name, look, inside), name, data, grad, shade };
   }
 
-  /** A node's label, or v and its index. @param {number} i */
-  #heading(i) {
-    if (!this.graph.isNameless(i)) return text("name", 11, 18, cut(this.graph.shortLabel(i), 22));
+  /** A node's label, or v and its index. @param {number} i @param {number} room */
+  #heading(i, room) {
+    if (!this.graph.isNameless(i)) return named(LEFT, 18, this.graph.shortLabel(i), room);
     const index = s("tspan", { class: "sub", dy: 3 }, i);
-    return s("text", { class: "name is-made-up", x: 11, y: 18 }, "v", index);
+    return [s("text", { class: "name is-made-up", x: LEFT, y: 18 }, "v", index)];
   }
 
   /** The operation, before the card or above it, and what joins the two. @param {number} i @param {Box} at @param {boolean} down */
@@ -125,7 +144,7 @@ export class Cards {
       "g",
       { class: this.graph.isOpaque(i) ? "badge opaque" : "badge" },
       s("rect", { width, height: BADGE, rx: BADGE / 2 }),
-      text("", width / 2, 17.5, cut(this.graph.symbol(i), 14), "middle"),
+      text("", width / 2, 17.5, this.#symbol(i), "middle"),
     );
     const place = down ? moved(middle - width / 2, 0) : moved(0, middle - BADGE / 2);
     badge.setAttribute("transform", place);
@@ -138,18 +157,22 @@ export class Cards {
     const width = at.width - 6;
     const nodes = plural(folding.size[g], "node");
     const name = `folded ${graph.groupKind(g)} ${graph.groupName(g)}, ${nodes}`;
-    const isRun = graph.groupKind(g) === "run";
-    const room = width - 22;
+    const room = width - 2 * LEFT;
     /** @param {string} look @param {number} k @param {number} w */
     const bar = (look, k, w) =>
-      s("rect", { class: look, x: 11, y: 45 + 6 * k, width: w, height: 3.5, rx: 1.5 });
+      s("rect", { class: look, x: LEFT, y: 45 + 6 * k, width: w, height: 3.5, rx: 1.5 });
     const bars = [bar("bar forth", 0, 0), bar("bar back", 1, 0)];
     const box = this.#box(graph.count + g, at, name, `folded ${folding.role[g]}`, [
       s("rect", { class: "paper behind", x: 6, y: 7, width, height: HEIGHT, rx: 7 }),
       s("rect", { class: "paper behind", x: 3, y: 3.5, width, height: HEIGHT, rx: 7 }),
       s("rect", { class: "paper", width, height: HEIGHT, rx: 7 }),
-      text("name", 11, 19, isRun ? folding.title(g) : graph.shortGroupName(g)),
-      text("hint", 11, 36, graph.groupKind(g) === "repeat" ? `× ${folding.size[g]}` : nodes),
+      ...named(LEFT, 19, this.#groupName(g), width - LEFT - 35),
+      text(
+        "hint",
+        LEFT,
+        36,
+        graph.groupKind(g) === "repeat" ? `× ${count(folding.size[g])}` : nodes,
+      ),
       ...[bar("groove", 0, room), bar("groove", 1, room), ...bars],
       this.#handle(width - 14, 14, `Unfold ${folding.title(g)}`, "+", g, true),
     ]);
@@ -159,12 +182,11 @@ export class Cards {
 
   /** The frame of an open group. @param {number} g @param {Box} box */
   frame(g, { x, y, width, height }) {
-    const room = Math.max(6, Math.floor((width - 30) / 6.2));
     return s(
       "g",
       { class: "frame", transform: moved(x - width / 2, y - height / 2) },
       s("rect", { width, height, rx: 10 }),
-      text("hint", 26, 15, cut(this.graph.shortGroupName(g), room)),
+      text("hint", 26, 15, fitted(this.graph.shortGroupName(g), "hint", width - 32)),
       this.#handle(13, 11, `Fold ${this.folding.title(g)}`, "−", g, false),
     );
   }
@@ -191,9 +213,6 @@ export class Cards {
   }
 }
 
-/** @param {string} text */
-const length = (text) => [...text].length;
-
 /** @param {number} x @param {number} y */
 const moved = (x, y) => `translate(${x} ${y})`;
 
@@ -205,6 +224,13 @@ const wrongSign = (x) =>
     s("circle", { r: 8 }),
     text("", 0, 4, "✗", "middle"),
   );
+
+/** A name, cut to the room there is; then all of it is its tooltip. @param {number} x @param {number} y @param {string} said @param {number} room */
+function named(x, y, said, room) {
+  const shown = fitted(said, "name", room);
+  const drawn = text("name", x, y, shown);
+  return shown === said ? [drawn] : [s("title", {}, said), drawn];
+}
 
 /** @param {string} look @param {number} x @param {number} y @param {string} said @param {string} [anchor] */
 export function text(look, x, y, said, anchor) {

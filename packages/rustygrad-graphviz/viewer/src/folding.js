@@ -1,5 +1,7 @@
 // What is visible: nodes, and groups that stand for all that is in them.
 
+import { count, numbered } from "./numbers.js";
+
 /** Items that a graph may show at once; more take too long to lay out, and nobody reads them. */
 export const MOST = 160;
 /** Items up to which nothing is folded to make room for a node that was asked for. */
@@ -51,8 +53,8 @@ export class Folding {
   /** What a group is called on its own. @param {number} g */
   title(g) {
     const name = this.graph.groupName(g);
-    if (this.graph.groupKind(g) === "repeat") return `${name} (${this.size[g]})`;
-    return this.graph.groupKind(g) === "run" ? `v${name.replace(" - ", " – v")}` : name;
+    if (this.graph.groupKind(g) === "repeat") return `${name} (${count(this.size[g])})`;
+    return this.graph.groupKind(g) === "run" ? name.split(" - ").map(numbered).join(" – ") : name;
   }
 
   #unfoldWhatFits() {
@@ -117,6 +119,14 @@ export class Folding {
     const group = this.hiding(i);
     return group < 0 ? i : this.graph.count + group;
   };
+
+  /** The item where a node or group is to be seen; -1 for an open group. @param {number} id an item, or -1 */
+  showing(id) {
+    const { count } = this.graph;
+    if (id < count) return id < 0 ? -1 : this.itemOf(id);
+    const group = this.hidden[id - count];
+    return group < 0 ? -1 : count + group;
+  }
 
   /** The groups around a node, the innermost first, without the whole. @param {number} i */
   around(i) {

@@ -1,6 +1,7 @@
 // Formulas of the op table, which are Python expressions, as MathML.
 
-import { cut, h, m } from "./dom.js";
+import { h, m } from "./dom.js";
+import { name } from "./names.js";
 import { repr } from "./numbers.js";
 
 /** @typedef {(name: string, index: number) => Element} Resolve  what stands for x, xs[2], out, n */
@@ -58,7 +59,12 @@ class Parser {
     if (this.at < this.tokens.length) throw new SyntaxError("more than an expression");
     if (binding !== SUM) return [element];
     const [first, ...rest] = element.children;
-    return [first, ...rest.flatMap((sign, k) => (k % 2 ? [] : [m("mrow", {}, sign, rest[k + 1])]))];
+    const pieces = [first];
+    for (let k = 0; k < rest.length; k += 2) {
+      rest[k].setAttribute("lspace", "0"); // before it is the space where the line may break
+      pieces.push(m("mrow", {}, rest[k], rest[k + 1]));
+    }
+    return pieces;
   }
 
   /** @returns {Part} */
@@ -109,7 +115,7 @@ class Parser {
 
   /** @returns {Part} */
   unary() {
-    return this.take("-") ? part(SIGN, before("-"), within(PRODUCT, this.unary())) : this.power();
+    return this.take("-") ? part(SIGN, before("-"), summand(this.unary())) : this.power();
   }
 
   /** @returns {Part} */
@@ -192,9 +198,8 @@ export const numeral = (x) => m("mn", {}, repr(x));
  * @param {import("./graph.js").Graph} graph @param {number} i
  */
 export function symbolOf(graph, i) {
-  if (graph.label(i)) return m("mi", {}, cut(graph.label(i), 24));
-  if (graph.role(i) === "constant") return numeral(graph.data[i]);
-  return m("msub", {}, m("mi", {}, "v"), m("mn", {}, i));
+  if (graph.isNameless(i) && graph.role(i) === "constant") return numeral(graph.data[i]);
+  return m("mi", { mathvariant: "normal" }, name(graph, i, 24));
 }
 
 /** ∂out/∂x. @param {Element} out @param {Element} x */

@@ -1,7 +1,7 @@
 // The graph as Python described it: columns of numbers, and texts that they point into.
 
 import { shown } from "./dom.js";
-import { repr } from "./numbers.js";
+import { numbered, repr } from "./numbers.js";
 
 const ARRAYS = { B: Uint8Array, I: Uint32Array, d: Float64Array };
 
@@ -76,6 +76,8 @@ export class Graph {
     /** @type {string} */ (this.record.formulas[this.forwards[i]]);
   /** @param {number} edge */ local = (edge) =>
     /** @type {string} */ (this.record.formulas[this.locals[edge]]);
+  /** How many nodes were drawn together in this one. @param {number} i */
+  standsFor = (i) => /** @type {number} */ (this.record.repeats[i] ?? 1);
   /** @param {number} i */ isOutput = (i) => this.outputs.includes(i);
 
   /** The operation as people read it. @param {number} i */
@@ -102,9 +104,9 @@ export class Graph {
         ? shown(this.record.groups.name[g])
         : this.groupPath(this.groupParent[g]);
 
-  /** What a node is called: its label, a constant's number, or v and its index. @param {number} i */
+  /** What a node is called where text has no markup; elsewhere see names.js. @param {number} i */
   name(i) {
-    return this.label(i) || (this.role(i) === "constant" ? repr(this.data[i]) : `v${i}`);
+    return this.label(i) || (this.role(i) === "constant" ? repr(this.data[i]) : numbered(i));
   }
 
   /** Whether a node's name is one that the page made up. @param {number} i */

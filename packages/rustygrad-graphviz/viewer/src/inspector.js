@@ -1,8 +1,9 @@
 // The selected node or group: where it is, what it is made of, what is made of it.
 
 import { fill, h, shown } from "./dom.js";
-import { plural, repr } from "./numbers.js";
-import { firstFew, name, nodeButton } from "./story.js";
+import { name, nodeButton } from "./names.js";
+import { count, plural, repr } from "./numbers.js";
+import { firstFew } from "./story.js";
 
 /**
  * @typedef {object} Context
@@ -60,7 +61,7 @@ function node(i, { record, now, folding, go, toggle }) {
       ...(unknown
         ? fact(
             "",
-            h("span", { class: "aside" }, "below a node of your own, and backward() has not run"),
+            h("span", { class: "aside" }, "below a node of your own: only its Python code knows"),
           )
         : []),
       ...(captured
@@ -86,7 +87,7 @@ function node(i, { record, now, folding, go, toggle }) {
             ),
           ),
       ),
-    all > 0 && h("h3", {}, `Received ${receipts.length} of ${plural(all, "share")}`),
+    all > 0 && h("h3", {}, `Received ${count(receipts.length)} of ${plural(all, "share")}`),
     receipts.length > 0 &&
       h(
         "ol",

@@ -3,6 +3,8 @@
 /** @typedef {import("./layout.js").Box} Box */
 
 const [COLUMN_GAP, ROW_GAP, SWEEPS] = [110, 16, 8];
+/** Around it all. */
+export const MARGIN = 16;
 
 /**
  * Place boxes in columns, operands to the left of results.
@@ -25,7 +27,7 @@ export function placeInLayers(boxes, ids, links) {
   /** @type {number[][]} */
   const columns = [];
   ranks(above, below).forEach((rank, k) => (columns[rank] ??= []).push(k));
-  let x = 24;
+  let x = MARGIN;
   for (const column of columns) {
     const width = Math.max(...column.map((k) => boxes[k].width));
     for (const k of column) boxes[k].x = x + width / 2;
@@ -34,7 +36,7 @@ export function placeInLayers(boxes, ids, links) {
   for (let sweep = 0; sweep < SWEEPS; sweep++)
     for (const column of sweep % 2 ? columns : [...columns].reverse())
       settle(column, boxes, sweep % 2 ? above : below);
-  return x - COLUMN_GAP + 24;
+  return x - COLUMN_GAP + MARGIN;
 }
 
 /** The column of each box: after all its operands; what has none, just before its first user. @param {number[][]} above @param {number[][]} below */

@@ -1,7 +1,7 @@
 // Where items lie: dagre's layers, with a frame around each open group; simpler ones for a thicket.
 
 import { Graph as Dagre, layout } from "@dagrejs/dagre";
-import { placeInLayers } from "./layers.js";
+import { MARGIN, placeInLayers } from "./layers.js";
 
 /** @typedef {{ x: number, y: number }} Point */
 /** @typedef {{ x: number, y: number, width: number, height: number }} Box  x, y: its centre */
@@ -14,6 +14,12 @@ import { placeInLayers } from "./layers.js";
 const FRAMED = { items: 64, links: 120 };
 /** Up to so many links the lines go round what is between; beyond, that takes seconds. */
 const ROUTED = 150;
+/** What a number on a line takes. */
+const CHIP = 64;
+/** Unless the ways round take so many times the room of the simpler layers, as beside a long chain. */
+const SPARSE = 3;
+/** The scale from which on cards can be read. */
+export const READABLE = 0.65;
 
 /** @typedef {(item: import("./folding.js").Item, down: boolean) => { width: number, height: number }} Measure */
 
@@ -23,12 +29,27 @@ const ROUTED = 150;
  * @param {{ width: number, height: number }} room
  */
 export function arrange(folding, measure, room) {
-  if (folding.links.length > ROUTED) return layered(folding, (item) => measure(item, false));
+  const plain = () => layered(folding, (item) => measure(item, false));
+  if (folding.links.length > ROUTED) return plain();
+  /** @param {Arrangement} a */
+  const scale = (a) => Math.min(1.2, room.width / a.width, room.height / a.height);
+  const best = routed(folding, measure, room, scale);
+  if (scale(best) >= READABLE) return best;
+  const simple = plain(); // what cannot be seen whole should at least lie close together
+  return area(best) > SPARSE * area(simple) ? simple : best;
+}
+
+/** @param {Arrangement} a */
+const area = (a) => a.width * a.height;
+
+/**
+ * @param {import("./folding.js").Folding} folding @param {Measure} measure
+ * @param {{ width: number, height: number }} room @param {(a: Arrangement) => number} scale
+ */
+function routed(folding, measure, room, scale) {
   const framed = folding.items.length <= FRAMED.items && folding.links.length <= FRAMED.links;
   if (!framed) return byDagre(folding, measure, room.width < 0.8 * room.height, framed);
   const [right, below] = [false, true].map((down) => byDagre(folding, measure, down, framed));
-  /** @param {Arrangement} a */
-  const scale = (a) => Math.min(1.2, room.width / a.width, room.height / a.height);
   return 1.25 * scale(right) >= scale(below) ? right : below;
 }
 
@@ -43,16 +64,23 @@ function byDagre(folding, measure, down, framed) {
     nodesep: 20,
     edgesep: framed ? 22 : 10,
     ranksep: down ? 44 : 76,
-    marginx: 24,
-    marginy: 24,
+    marginx: MARGIN,
+    marginy: MARGIN,
     ranker: framed ? "network-simplex" : "longest-path",
   });
   graph.setDefaultEdgeLabel(() => ({}));
   for (const item of folding.items) graph.setNode(String(item.id), measure(item, down));
   const groups = framed ? openGroups(folding, graph) : [];
-  folding.links.forEach((link, k) =>
-    graph.setEdge(String(link.from), String(link.to), { weight: 1 }, String(k)),
-  );
+  /** @type {Map<string, number>} */
+  const alike = new Map();
+  for (const { from, to } of folding.links)
+    alike.set(`${from} ${to}`, (alike.get(`${from} ${to}`) ?? 0) + 1);
+  folding.links.forEach(({ from, to }, k) => {
+    const abreast = alike.get(`${from} ${to}`) !== 1; // each with room for a number beside the other's
+    const label =
+      abreast && down ? { weight: 1, width: CHIP, height: 1, labelpos: "c" } : { weight: 1 };
+    graph.setEdge(String(from), String(to), label, String(k));
+  });
   layout(graph);
 
   /** @param {string} id @returns {Box} */
@@ -70,10 +98,6 @@ function byDagre(folding, measure, down, framed) {
   if (reversed(folding, items, across))
     for (const point of new Set([...items.values(), ...frames.values(), ...lines.flat()]))
       point[across] = extent - point[across];
-  /** @type {Map<string, number>} */
-  const alike = new Map();
-  for (const { from, to } of folding.links)
-    alike.set(`${from} ${to}`, (alike.get(`${from} ${to}`) ?? 0) + 1);
   const bends = folding.links.map(({ from, to }, k) =>
     lines[k].length === 3 && alike.get(`${from} ${to}`) === 1 ? [] : lines[k].slice(1, -1),
   );
@@ -94,9 +118,9 @@ function layered(folding, measure) {
     folding.links,
   );
   const left = Math.min(...boxes.map(({ y, height }) => y - height / 2));
-  for (const box of boxes) box.y += 24 - left;
+  for (const box of boxes) box.y += MARGIN - left;
   const items = new Map(folding.items.map(({ id }, k) => [id, boxes[k]]));
-  const height = 24 + Math.max(...boxes.map((box) => box.y + box.height / 2));
+  const height = MARGIN + Math.max(...boxes.map((box) => box.y + box.height / 2));
   return {
     items,
     frames: new Map(),
@@ -124,14 +148,18 @@ function drawn({ links }, items, bends, down) {
 }
 
 /**
- * Whether operands come after the ones that follow them, more often than before.
+ * Whether results come after the ones that follow them, more often than before; if there is one, operands.
  * @param {import("./folding.js").Folding} folding @param {Map<number, Box>} items @param {"x" | "y"} across
  */
 function reversed({ graph, items: shown, itemOf }, items, across) {
   let inOrder = 0;
-  for (const { node } of shown) {
-    if (node < 0) continue;
-    const places = [...graph.operandsOf(node)].map((j) => items.get(itemOf(j))?.[across] ?? 0);
+  const operations = shown.filter(({ node }) => node >= 0);
+  const rows =
+    graph.outputs.length > 1
+      ? [graph.outputs]
+      : operations.map(({ node }) => graph.operandsOf(node));
+  for (const row of rows) {
+    const places = Array.from(row, (j) => items.get(itemOf(j))?.[across] ?? 0);
     places.slice(1).forEach((place, k) => (inOrder += Math.sign(place - places[k])));
   }
   return inOrder < 0;

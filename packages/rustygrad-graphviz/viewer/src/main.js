@@ -5,12 +5,13 @@ import { Folding, MOST } from "./folding.js";
 import { float, Graph } from "./graph.js";
 import { inspect } from "./inspector.js";
 import { listenToKeys } from "./keys.js";
-import { Moments } from "./moments.js";
+import { longestNumbers, Moments } from "./moments.js";
+import { nodeButton } from "./names.js";
 import { count, plural } from "./numbers.js";
 import { Player } from "./player.js";
 import { Record } from "./record.js";
 import { searchBox } from "./search.js";
-import { Narrator, nodeButton } from "./story.js";
+import { Narrator } from "./story.js";
 import { themeSwitch } from "./theme.js";
 import { Timeline } from "./timeline.js";
 import { View } from "./view.js";
@@ -19,8 +20,9 @@ import { Comparison, KINDS } from "./wrong.js";
 const graph = new Graph(JSON.parse(byId("graph").textContent ?? ""));
 const folding = new Folding(graph);
 const on = { select, toggle };
-const right = new View(byId("right"), folding, on);
-const wrong = new View(byId("wrong"), folding, on);
+const longest = (/** @type {number} */ i) => played.longest(i);
+const right = new View(byId("right"), folding, on, longest);
+const wrong = new View(byId("wrong"), folding, on, longest);
 const player = new Player(show);
 
 /** @type {{ mode: "steps" | "wrong", step: number, event: number, kind: import("./wrong.js").Kind, selected: number, sweep: number }} */
@@ -36,15 +38,18 @@ function play(sweep) {
   /** @param {import("./wrong.js").Kind} kind */
   const compared = (kind) =>
     new Comparison(record, new Record(graph, sweep[kind]), kind, float(sweep.visits));
+  const comparisons = sweep.recursion && {
+    recursion: compared("recursion"),
+    once: compared("once"),
+  };
+  const records = [record, comparisons?.recursion.wrong, comparisons?.once.wrong].filter(Boolean);
   return {
     record,
     timeline,
     moments: new Moments(timeline, folding),
     narrator: new Narrator(record, { ran: sweep.ran }, goTo),
-    comparisons: sweep.recursion && {
-      recursion: compared("recursion"),
-      once: compared("once"),
-    },
+    comparisons,
+    longest: longestNumbers(graph, records),
   };
 }
 
@@ -116,6 +121,7 @@ function showCompared(now) {
   state.event = now;
   right.update(played.moments.compared(comparison.right, now, () => ""));
   wrong.update(played.moments.compared(comparison.wrong, now, (i) => comparison.reason(i, now)));
+  byId("wrong-name").textContent = `${KINDS[state.kind].title}: ${comparison.verdict}`;
   fill(byId("right-caption"), comparison.caption(false, now - 1));
   const caption = comparison.caption(true, now - 1);
   fill(byId("wrong-caption"), caption);
@@ -161,15 +167,16 @@ function showCompared(now) {
 /** @param {import("./wrong.js").Kind} kind */
 function compare(kind) {
   state.kind = kind;
-  byId("wrong-name").textContent = KINDS[kind].title;
   player.pause();
   player.over(played.comparisons?.[kind].length ?? 0, 0, 0);
 }
 
 // --- folding ---
 
-/** Lay out again, and keep the place in the play. */
+/** Lay out again, and keep the place in the play, and what is selected if it can be seen. */
 function refold() {
+  state.selected = folding.showing(state.selected);
+  for (const view of [right, wrong]) view.selected = state.selected;
   stops = played.timeline.stops(folding.hiding);
   played.moments.refold();
   right.draw();
@@ -195,14 +202,7 @@ function toggle(group, open) {
   const done = folding.set(group, open);
   if (!done) toast(`That would show more than ${MOST} items at once. Fold something else first.`);
   for (const view of [right, wrong]) view.touched = false;
-  const selected =
-    !open &&
-    state.selected >= 0 &&
-    (state.selected >= graph.count || folding.around(state.selected).includes(group));
-  if (selected) state.selected = graph.count + group;
-  if (open && done && state.selected === graph.count + group) state.selected = -1;
   refold();
-  right.mark(state.selected);
   if (open && done) {
     const inside = folding.items.find(({ node, group: g }) =>
       g < 0 ? graph.groupOf[node] === group : graph.groupParent[g] === group,
@@ -216,7 +216,6 @@ function foldAll(open) {
   player.pause();
   folding.setAll(open);
   for (const view of [right, wrong]) view.touched = false;
-  if (state.selected >= graph.count) state.selected = -1;
   refold();
 }
 
@@ -286,10 +285,7 @@ function setMode(mode) {
   byId("right-caption").hidden = mode !== "wrong";
   byId("wrong-caption").hidden = mode !== "wrong";
   byId("right-name").textContent = mode === "wrong" ? "In topological order" : "The graph";
-  for (const view of [right, wrong]) {
-    view.touched = false;
-    view.inset = mode === "wrong" ? { top: 36, bottom: 64 } : { top: 0, bottom: 0 };
-  }
+  for (const view of [right, wrong]) view.touched = false;
   right.draw();
   if (mode === "wrong") {
     wrong.draw();
@@ -337,7 +333,9 @@ function introduce() {
   if (!graph.count) notes.push("This graph has no nodes: there is nothing to play.");
   if (graph.record.note) notes.push(graph.record.note);
   if (graph.count && !graph.ran)
-    notes.push("backward() has not run on this graph. The gradients shown are what it would give.");
+    notes.push(
+      "Every gradient is 0: backward() has not run, or handed nothing on. The gradients shown are what it would give from the result.",
+    );
   if (graph.outputs.length > graph.record.sweeps.length)
     notes.push(
       `Backward is played from the first ${graph.record.sweeps.length} of ${graph.outputs.length} results.`,
@@ -354,7 +352,7 @@ function introduce() {
 }
 
 function selectFromAddress() {
-  const found = /^#%?(\d+)$/.exec(decodeURIComponent(location.hash));
+  const found = /^#%?(\d+)$/.exec(location.hash);
   if (found && Number(found[1]) < graph.count) goTo(Number(found[1]));
 }
 

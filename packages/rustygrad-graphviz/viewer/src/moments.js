@@ -130,6 +130,24 @@ export class Moments {
   }
 }
 
+/**
+ * The longest number that the card of each node may come to show.
+ * @param {import("./graph.js").Graph} graph @param {Record[]} records what may be played
+ */
+export function longestNumbers(graph, records) {
+  /** @type {Map<number, string>} */
+  const known = new Map();
+  return (/** @type {number} */ i) => {
+    const found =
+      known.get(i) ??
+      [graph.data[i], ...records.flatMap((record) => record.totals(i))]
+        .map(short)
+        .reduce((a, b) => (b.length > a.length ? b : a));
+    known.set(i, found);
+    return found;
+  };
+}
+
 /** The share of sorted numbers up to one. @param {number[]} sorted @param {number} x */
 function part(sorted, x) {
   let low = 0;

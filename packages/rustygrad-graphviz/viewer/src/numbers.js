@@ -30,3 +30,7 @@ export const count = (n) => n.toLocaleString("en-US");
 
 /** A count with its noun. @param {number} n @param {string} noun */
 export const plural = (n, noun) => `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
+
+/** The name of a node without a label; no label `v5` looks like it. @param {number | string} i */
+export const numbered = (i) =>
+  `v${String(i).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[Number(digit)])}`;

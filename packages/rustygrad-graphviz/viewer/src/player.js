@@ -1,6 +1,7 @@
 // Play, pause and step: a position that moves along a row of stops.
 
 import { byId } from "./dom.js";
+import { count } from "./numbers.js";
 
 const SPEEDS = [0.5, 1, 2, 5, 20];
 
@@ -49,7 +50,7 @@ export class Player {
     const { text, phase } = this.show(this.at);
     this.slider.value = String(this.at);
     this.slider.setAttribute("aria-valuetext", text);
-    byId("count").textContent = `${this.at} / ${this.last}`;
+    byId("count").textContent = `${count(this.at)} / ${count(this.last)}`;
     byId("phase").textContent = phase;
     for (const [id, dead] of /** @type {[string, boolean][]} */ ([
       ["first", this.at === 0],

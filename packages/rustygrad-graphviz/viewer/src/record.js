@@ -46,6 +46,12 @@ export class Record {
     return i === this.root ? this.seed : 0;
   }
 
+  /** All that a node's gradient is, one after the other. @param {number} i */
+  totals = (i) => [
+    this.gradient(i, 0),
+    ...Array.from(this.receipts(i, this.length), (k) => this.sums[k]),
+  ];
+
   /** A node's gradient in the end. @param {number} i */
   final = (i) => this.gradient(i, this.length);
 

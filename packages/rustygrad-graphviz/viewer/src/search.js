@@ -1,8 +1,8 @@
 // Finding nodes by label, operation, module, index or number.
 
 import { fill, h } from "./dom.js";
+import { name } from "./names.js";
 import { plural, repr, short } from "./numbers.js";
-import { name } from "./story.js";
 
 /** Hits that are listed. */
 const LISTED = 40;

@@ -2,35 +2,14 @@
 
 import { h, m } from "./dom.js";
 import { equation, numeral, operandsOf, operator, partial, symbolOf, typeset } from "./formula.js";
-import { plural, repr } from "./numbers.js";
+import { name, nodeButton } from "./names.js";
+import { count, plural, repr } from "./numbers.js";
 
 /** @typedef {{ phase: string, title: string, said: string, body: import("./dom.js").Child[] }} Story */
 /** @typedef {(i: number) => void} Go */
 
 /** Hand-overs and leaves that a step shows at first. */
 const SOME = 6;
-
-/** A node as a button that selects it. @param {import("./graph.js").Graph} graph @param {number} i @param {Go} go */
-export const nodeButton = (graph, i, go) =>
-  h(
-    "button",
-    {
-      class: `node ${graph.role(i) || "inner"}`,
-      type: "button",
-      "data-node": i,
-      onclick: () => go(i),
-    },
-    name(graph, i),
-  );
-
-/** @param {import("./graph.js").Graph} graph @param {number} i */
-export function name(graph, i) {
-  const label = graph.label(i);
-  if (label) return h("bdi", {}, label);
-  return graph.role(i) === "constant"
-    ? h("span", {}, repr(graph.data[i]))
-    : h("span", {}, "v", h("sub", {}, i));
-}
 
 /** The first few, and a button for the others. @template T @param {ArrayLike<T>} all @param {(x: T) => Node} show */
 export function firstFew(all, show, few = SOME) {
@@ -48,7 +27,7 @@ export function firstFew(all, show, few = SOME) {
         if (next[0] instanceof HTMLElement) next[0].focus?.();
       },
     },
-    `${rest.toLocaleString("en-US")} more`,
+    `${count(rest)} more`,
   );
   return [...shown, more];
 }
@@ -104,10 +83,16 @@ export class Narrator {
     const { graph } = this;
     const leaves = graph.count ? [...graph.kind.keys()].filter(graph.isLeaf) : [];
     const named = leaves.filter((i) => graph.role(i) !== "constant");
+    const given = leaves.reduce((sum, i) => sum + graph.standsFor(i), 0);
+    const numbers = plural(given, "number");
+    const those =
+      given === leaves.length
+        ? `${numbers} ${given === 1 ? "is" : "are"} given.`
+        : `${numbers} are given, drawn as ${plural(leaves.length, "node")}: what repeats is there once.`;
     const said =
       leaves.length === graph.count
-        ? `${plural(leaves.length, "number")} and no operation: nothing is computed.`
-        : `${plural(leaves.length, "number")} ${leaves.length === 1 ? "is" : "are"} given. Everything else is computed from ${leaves.length === 1 ? "it" : "them"}, one node at a time.`;
+        ? `${numbers} and no operation: nothing is computed.`
+        : `${those} Everything else is computed from ${given === 1 ? "it" : "them"}, one node at a time.`;
     return {
       phase: "Forward",
       title: "What is given",
@@ -120,7 +105,7 @@ export class Narrator {
   #forward(i) {
     const { graph } = this;
     const operands = graph.operandsOf(i);
-    const said = `${graph.name(i)} is computed: ${graph.symbol(i)} of ${[...operands.subarray(0, 4)].map((j) => graph.name(j)).join(", ")}${operands.length > 4 ? ` and ${operands.length - 4} more` : ""} is ${repr(graph.data[i])}.`;
+    const said = `${graph.name(i)} is computed: ${graph.symbol(i)} of ${[...operands.subarray(0, 4)].map((j) => graph.name(j)).join(", ")}${operands.length > 4 ? ` and ${count(operands.length - 4)} more` : ""} is ${repr(graph.data[i])}.`;
     const formula = graph.forward(i);
     /** @param {typeof symbolOf} show */
     const written = (show) => {
@@ -188,7 +173,7 @@ export class Narrator {
           h(
             "p",
             { class: "aside" },
-            "backward() has not run from here. What follows is what it would do.",
+            `The gradient captured here is ${repr(graph.grad[record.root])}. What follows is what backward() from here would do.`,
           ),
       ],
     };
@@ -203,7 +188,7 @@ export class Narrator {
       .slice(0, 3)
       .map((k) => `to ${graph.name(record.to(k))}: ${this.#spoken(k)}`)
       .join(" ");
-    const said = `${graph.name(node)} hands its gradient ${this.#known(node, g)} on. ${first}${ks.length > 3 ? ` And to ${ks.length - 3} more.` : ""}`;
+    const said = `${graph.name(node)} hands its gradient ${this.#known(node, g)} on. ${first}${ks.length > 3 ? ` And to ${count(ks.length - 3)} more.` : ""}`;
     return {
       phase: "Backward",
       title: "hands on",
@@ -225,7 +210,7 @@ export class Narrator {
                 ? "its operand."
                 : ks.length === 2 && record.to(from) === record.to(to - 1)
                   ? "both its operands, which are the same node."
-                  : `each of its ${ks.length} operands.`,
+                  : `each of its ${count(ks.length)} operands.`,
             ),
         ...firstFew(ks, (k) => this.handover(k)),
       ],
@@ -260,7 +245,8 @@ export class Narrator {
       {},
       "to ",
       nodeButton(graph, j, this.go),
-      operands.length > 1 && h("small", {}, ` operand ${position} of ${operands.length}`),
+      operands.length > 1 &&
+        h("small", {}, ` operand ${count(position)} of ${count(operands.length)}`),
     );
     if (graph.isOpaque(i))
       return h(

@@ -4,45 +4,40 @@ import { select } from "d3-selection";
 import { zoom, zoomIdentity } from "d3-zoom";
 import { Cards, text } from "./cards.js";
 import { fill, s, still } from "./dom.js";
-import { arrange } from "./layout.js";
+import { widthOf } from "./fonts.js";
+import { arrange, READABLE } from "./layout.js";
 import { plural, short } from "./numbers.js";
 
 /** @typedef {import("./moments.js").Moment} Moment */
 
-/** The scale from which on cards can be read. */
-const READABLE = 0.56;
 /** Links beyond which they are drawn as one. */
 const THICKET = 220;
-/** What the buttons at the right edge take. */
-const MARGIN = 54;
 
 export class View {
   /**
    * @param {SVGSVGElement} svg
    * @param {import("./folding.js").Folding} folding
    * @param {{ select: (id: number) => void, toggle: (group: number, open: boolean) => void }} on
+   * @param {(i: number) => string} longest the longest number that a node's card may come to show
    */
-  constructor(svg, folding, on) {
+  constructor(svg, folding, on, longest) {
     this.svg = svg;
     this.folding = folding;
     this.graph = folding.graph;
     this.on = on;
-    this.maker = new Cards(folding, {
-      select: (id) => {
-        this.focus = id;
-        this.#roving(false);
-        on.select(id);
-      },
-      toggle: on.toggle,
-    });
+    /** @param {number} id */
+    const choose = (id) => {
+      this.focus = id;
+      this.#roving(false);
+      on.select(id);
+    };
+    this.maker = new Cards(folding, { select: choose, toggle: on.toggle }, longest);
     this.world = s("g", { class: "world" });
     /** @type {Map<number, import("./cards.js").Card>} */
     this.cards = new Map();
     /** What a moment draws over the links. */
     this.flows = s("g");
     this.chips = s("g", { "aria-hidden": "true" });
-    /** What lies over the drawing at its upper and lower edge. */
-    this.inset = { top: 0, bottom: 0 };
     this.selected = -1;
     this.focus = -1;
     this.touched = false;
@@ -74,10 +69,9 @@ export class View {
   }
 
   get #size() {
-    const { top, bottom } = this.inset;
     return {
-      width: Math.max(this.svg.clientWidth - MARGIN, 1),
-      height: Math.max(this.svg.clientHeight - top - bottom, 1),
+      width: Math.max(this.svg.clientWidth, 1),
+      height: Math.max(this.svg.clientHeight, 1),
     };
   }
 
@@ -89,7 +83,7 @@ export class View {
 
   /** Lay everything out again, after folding. */
   draw() {
-    const { folding, graph } = this;
+    const { folding } = this;
     this.arrangement = arrange(folding, (item, down) => this.maker.measure(item, down), this.#size);
     this.down = this.arrangement.down;
     const { items, frames, paths } = this.arrangement;
@@ -122,11 +116,7 @@ export class View {
     fill(this.world, ...outer, s("g", {}, ...this.links), this.flows, ...cards, this.chips);
     if (!this.cards.has(this.focus)) this.focus = ordered.length ? ordered[0].id : -1;
     this.#roving(false);
-    this.mark(
-      this.selected >= 0 && this.selected < graph.count
-        ? folding.itemOf(this.selected)
-        : this.selected,
-    );
+    this.mark(this.selected);
     if (!this.touched) this.#begin();
   }
 
@@ -201,7 +191,7 @@ export class View {
         const { x, y } = /** @type {import("./layout.js").Arrangement} */ (this.arrangement)
           .middles[k];
         const said = all.length > 1 ? plural(all.length, "share") : all[0];
-        const width = 12 + 7 * said.length;
+        const width = 14 + widthOf(said, "chip");
         return s(
           "g",
           { class: "chip", transform: `translate(${x} ${y})` },
@@ -230,26 +220,32 @@ export class View {
     this.#place((room.width - k * width) / 2, (room.height - k * height) / 2, k, smooth);
   }
 
-  /** Show all of it, or, where that would be too small to read on a small screen, where it begins. */
+  /** Show all of it, or, where that would be too small to read, where it begins. */
   #begin() {
     this.fit(false);
-    const room = this.#size;
     const first = this.arrangement?.items.get(this.focus);
-    if (!this.arrangement || !first || room.width > 600 || this.goal.k >= READABLE) return;
+    if (!this.arrangement || !first || this.goal.k >= READABLE) return;
+    this.#show(first, READABLE, false);
+  }
+
+  /** Put a place in the middle, or as near to it as the drawing's edges allow. @param {import("./layout.js").Point} place @param {number} k the scale @param {boolean} smooth */
+  #show({ x, y }, k, smooth) {
+    const room = this.#size;
     /** @param {number} all @param {number} size @param {number} at */
-    const begin = (all, size, at) =>
-      READABLE * size <= all ? (all - READABLE * size) / 2 : Math.min(12, all / 2 - READABLE * at);
+    const along = (all, size, at) =>
+      size <= all ? (all - size) / 2 : Math.min(0, Math.max(all / 2 - at, all - size));
+    const { width, height } = /** @type {import("./layout.js").Arrangement} */ (this.arrangement);
     this.#place(
-      begin(room.width, this.arrangement.width, first.x),
-      begin(room.height, this.arrangement.height, first.y),
-      READABLE,
-      false,
+      along(room.width, k * width, k * x),
+      along(room.height, k * height, k * y),
+      k,
+      smooth,
     );
   }
 
-  /** Put the drawing's corner somewhere below the upper inset. @param {number} x @param {number} y @param {number} k @param {boolean} smooth */
+  /** Put the drawing's corner somewhere. @param {number} x @param {number} y @param {number} k @param {boolean} smooth */
   #place(x, y, k, smooth) {
-    const goal = zoomIdentity.translate(x, y + this.inset.top).scale(k);
+    const goal = zoomIdentity.translate(x, y).scale(k);
     this.#moved(smooth).call(this.zoom.transform, goal);
     this.goal = goal;
   }
@@ -277,11 +273,10 @@ export class View {
     if (!box) return;
     const [x, y] = at.apply([box.x, box.y]);
     const [w, h] = [(box.width / 2) * at.k, (box.height / 2) * at.k];
-    const { top } = this.inset;
-    const inside = x - w > -1 && x + w < width + 1 && y - h > top - 1 && y + h < top + height + 1;
+    const inside = x - w > -1 && x + w < width + 1 && y - h > -1 && y + h < height + 1;
     if (inside && (!near || at.k > 0.6)) return;
     this.touched = true;
-    this.#place(width / 2 - k * box.x, height / 2 - k * box.y, k, true);
+    this.#show(box, k, true);
   }
 
   /** @param {boolean} smooth @returns {any} */

@@ -1,8 +1,8 @@
 // A wrong order beside the right one: where its sums go wrong, and what that looks like.
 
 import { add, h } from "./dom.js";
-import { plural, repr } from "./numbers.js";
-import { name, nodeButton } from "./story.js";
+import { name, nodeButton } from "./names.js";
+import { count, plural, repr } from "./numbers.js";
 
 /** @typedef {"recursion" | "once"} Kind */
 
@@ -17,6 +17,9 @@ export const KINDS = {
   },
 };
 
+/** Characters of a number that leave room for the node's name before two of them. */
+const SHORT = 9;
+
 export class Comparison {
   /**
    * @param {import("./record.js").Record} right @param {import("./record.js").Record} wrong
@@ -29,8 +32,8 @@ export class Comparison {
     this.graph = right.graph;
     this.visits = visits;
     this.length = Math.max(right.length, wrong.length);
-    /** Whether the record ends before the recursion does. */
-    this.cut = kind === "recursion" && visits - 1 > wrong.length;
+    /** Whether the record ends before the play does: a share for each visit, or for each operand. */
+    this.cut = wrong.length < (kind === "recursion" ? visits - 1 : right.length);
     /** For each node the first hand-over that spoils its sum, or -1. */
     this.spoiltAt = new Int32Array(this.graph.count).fill(-1);
     /** For each edge, whether it was used before. */
@@ -48,6 +51,10 @@ export class Comparison {
       if (this.bad[k] && this.spoiltAt[j] < 0 && !Object.is(wrong.final(j), right.final(j)))
         this.spoiltAt[j] = k;
     }
+    /** Nodes whose gradients people look at. */
+    this.nodes = [...this.graph.kind.keys()].filter(
+      (i) => right.reaches(i) && this.graph.role(i) !== "constant",
+    );
     /** Nodes whose sums end wrong. */
     this.spoilt = [...this.spoiltAt.keys()].filter((i) => this.spoiltAt[i] >= 0);
   }
@@ -98,89 +105,111 @@ export class Comparison {
       ", has ",
       h("b", { class: "grad" }, repr(record.sums[k])),
     );
-    if (wrong && this.bad[k] === 1) add(line, h("span", { class: "mistake" }, this.#mistake(k)));
+    if (wrong && this.bad[k] === 1) add(line, h("span", { class: "mistake" }, ...this.#mistake(k)));
     else if (wrong && this.bad[k] === 2)
       add(line, h("span", { class: "mistake" }, "Handed on from a sum that is wrong already."));
     return line;
   }
 
-  /** @param {number} k */
+  /** @param {number} k @returns {import("./dom.js").Child[]} */
   #mistake(k) {
     const { wrong, right, graph } = this;
     const i = wrong.from(k);
     const has = repr(wrong.gradient(i, k));
     if (this.kind === "once")
-      return `Too early: ${graph.name(i)} has ${has} and hands it on, but is not complete. It becomes ${repr(right.final(i))}.`;
-    const earlier = [...wrong.edges.subarray(0, k)].lastIndexOf(wrong.edges[k]);
-    return `Again: ${graph.name(i)} hands on all of its ${has}, though it has handed ${repr(wrong.gradient(i, earlier))} on before.`;
+      return [
+        "Too early: ",
+        name(graph, i),
+        ` has ${has} and hands it on, but is not complete. It becomes ${repr(right.final(i))}.`,
+      ];
+    const earlier = wrong.edges.subarray(0, k).lastIndexOf(wrong.edges[k]);
+    return [
+      "Again: ",
+      name(graph, i),
+      ` hands on all of its ${has}, though it has handed ${repr(wrong.gradient(i, earlier))} on before.`,
+    ];
+  }
+
+  /** What comes of this order. */
+  get verdict() {
+    const { length } = this.spoilt;
+    const wrong = length
+      ? `${plural(length, "gradient")} of ${count(this.nodes.length)}`
+      : "nothing";
+    const one = length < 2;
+    return this.cut
+      ? `${wrong} ${one ? "is" : "are"} wrong after its first ${plural(this.wrong.length, "share")}`
+      : `${wrong} ${one ? "comes" : "come"} out wrong${length ? "" : " here"}`;
   }
 
   /** The panel: what this order does, and each gradient beside the right one. @param {number} now @param {(i: number) => void} go */
   panel(now, go) {
     const { graph, right, wrong } = this;
-    const nodes = [...graph.kind.keys()].filter(
-      (i) => right.reaches(i) && graph.role(i) !== "constant",
-    );
-    const rows = [...this.spoilt, ...nodes.filter((i) => this.spoiltAt[i] < 0)].slice(0, 40);
+    const rows = [
+      ...this.spoilt,
+      ...this.nodes.filter((i) => this.spoiltAt[i] < 0).reverse(),
+    ].slice(0, 40);
     const order = this.spoilt.length > 20 ? rows : rows.sort((a, b) => b - a);
+    /** @param {number} i @returns {[number, number]} */
+    const pair = (i) => [
+      right.gradient(i, Math.min(now, right.length)),
+      wrong.gradient(i, Math.min(now, wrong.length)),
+    ];
+    // two numbers in all their digits fill the line, then the name has one of its own
+    const long = order.some((i) => [right, wrong].some((r) => repr(r.final(i)).length > SHORT));
     return [
       h("p", {}, KINDS[this.kind].rule),
       h(
         "p",
         {},
-        this.spoilt.length
-          ? h(
-              "strong",
-              {},
-              `${plural(this.spoilt.length, "gradient")} of ${nodes.length} ${this.cut ? (this.spoilt.length === 1 ? "is wrong" : "are wrong") + " by then" : this.spoilt.length === 1 ? "comes out wrong" : "come out wrong"}. `,
-            )
-          : h("strong", {}, "Nothing comes out wrong here. "),
+        h("strong", {}, `${this.verdict[0].toUpperCase()}${this.verdict.slice(1)}.`),
+        " ",
         this.#why(),
       ),
       this.kind === "recursion" && h("p", { class: "aside" }, this.#cost()),
       h(
-        "table",
-        { class: "verdict" },
-        h("caption", {}, "Gradients after this step"),
+        "div",
+        { class: "verdicts" },
         h(
-          "tr",
-          {},
-          h("th", { scope: "col" }, "node"),
-          h("th", { scope: "col" }, "right order"),
-          h("th", { scope: "col" }, KINDS[this.kind].title.toLowerCase()),
-        ),
-        ...order.map((i) => {
-          const bad = this.reason(i, now) !== "";
-          return h(
+          "table",
+          { class: "verdict" },
+          h("caption", {}, "Gradients after this step"),
+          h(
             "tr",
-            { class: bad ? "is-wrong" : "" },
-            h("th", { scope: "row" }, nodeButton(graph, i, go)),
-            h(
-              "td",
-              {},
+            {},
+            !long && h("th", { scope: "col" }, "node"),
+            h("th", { scope: "col" }, "right order"),
+            h("th", { scope: "col" }, KINDS[this.kind].title.toLowerCase()),
+          ),
+          ...order.map((i) => {
+            const bad = this.reason(i, now) !== "";
+            const [should, is] = pair(i).map(repr);
+            const node = h(
+              "th",
+              { scope: long ? "rowgroup" : "row", colspan: long ? 2 : null },
+              nodeButton(graph, i, go),
+            );
+            const numbers = [
+              h("td", {}, h("output", { "data-right": i }, should)),
               h(
-                "output",
-                { "data-right": i },
-                repr(right.gradient(i, Math.min(now, right.length))),
+                "td",
+                {},
+                bad && h("span", { class: "mistake", "aria-label": "wrong" }, "✗ "),
+                h("output", { "data-wrong": i }, is),
               ),
-            ),
-            h(
-              "td",
-              {},
-              h(
-                "output",
-                { "data-wrong": i },
-                repr(wrong.gradient(i, Math.min(now, wrong.length))),
-              ),
-              bad && h("span", { class: "mistake", "aria-label": "wrong" }, " ✗"),
-            ),
-          );
-        }),
+            ];
+            const look = { class: bad ? "is-wrong" : null };
+            return long
+              ? h("tbody", look, h("tr", {}, node), h("tr", {}, ...numbers))
+              : h("tbody", look, h("tr", {}, node, ...numbers));
+          }),
+        ),
       ),
     ];
   }
 
   #why() {
+    if (!this.spoilt.length && this.cut) return "What comes after them is not played.";
     if (!this.spoilt.length)
       return this.visits ===
         new Set([this.right.root, ...Array.from(this.right.edges, (e) => this.graph.operands[e])])
