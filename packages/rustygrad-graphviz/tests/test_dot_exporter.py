@@ -216,9 +216,15 @@ def test_numbers_are_short_and_never_all_zeros(number, digits, shown):
         ({"fold": 0}, "fold is None, True, False or a whole number from 1 up, not 0"),
         ({"fold": "a"}, "fold is None, True, False or a whole number from 1 up, not 'a'"),
         ({"page": 0}, "page is a whole number from 1 up, not 0"),
-        ({"timeout": 0}, "timeout is a number of seconds above 0, not 0"),
-        ({"timeout": math.inf}, "timeout is a number of seconds above 0, not inf"),
-        ({"timeout": "1"}, "timeout is a number of seconds above 0, not '1'"),
+        ({"timeout": 0}, "timeout is a number of seconds above 0 and up to 86,400, a day, not 0"),
+        (
+            {"timeout": math.inf},
+            "timeout is a number of seconds above 0 and up to 86,400, a day, not inf",
+        ),
+        (
+            {"timeout": "1"},
+            "timeout is a number of seconds above 0 and up to 86,400, a day, not '1'",
+        ),
     ],
 )
 def test_an_option_that_makes_no_sense_is_an_error(options, message):

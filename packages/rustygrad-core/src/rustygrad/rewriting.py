@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
 from .building import Builder
+from .convert import as_whole
 from .errors import GraphError
 from .graph import ROLES, Graph, Node
 from .modes import scope_id, scope_path
@@ -121,9 +122,12 @@ def slice_of(
 
 
 def _steps(name: str, steps: Any) -> int:
-    if not (hasattr(type(steps), "__index__") and steps >= 0):
-        raise GraphError(f"{name} is a number of steps from 0 up, or None for all, not {steps!r}")
-    return int(steps)
+    whole = as_whole(steps)
+    if whole is None or whole < 0:
+        raise GraphError(
+            f"{name} is a number of steps from 0 up, or None for all, not {steps!r:.60}"
+        )
+    return whole
 
 
 def _below(graph: Graph, outputs: list[int], steps: int) -> tuple[bytearray, bytearray]:
@@ -164,9 +168,10 @@ def fold(graph: Graph, depth: int | None) -> Graph:
     Raises:
         GraphError: `depth` is no whole number from 1 up.
     """
-    if depth is not None and not (hasattr(type(depth), "__index__") and depth >= 1):
-        raise GraphError(f"fold() keeps one part of a scope path or more, not {depth!r}")
-    groups = _groups(graph, depth)
+    parts = as_whole(depth)
+    if depth is not None and (parts is None or parts < 1):
+        raise GraphError(f"fold() keeps one part of a scope path or more, not {depth!r:.60}")
+    groups = _groups(graph, parts)
     shown = _shown(graph, groups)
     owner = _owners(graph, groups, shown)
     builder = Builder()

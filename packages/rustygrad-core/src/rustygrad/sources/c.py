@@ -168,7 +168,7 @@ def c_source(value: Any, *, wrt: Any = None, of: Any = None, prefix: str = "") -
     """
     if not isinstance(prefix, str) or not re.fullmatch(r"([A-Za-z]\w*)?", prefix, re.ASCII):
         raise ArgumentError(
-            f"the prefix begins names in C, such as 'model_', and is not {prefix!r}"
+            f"the prefix begins names in C, such as 'model_', and is not {prefix!r:.60}"
         )
     return _File(Functions(value, _C(), _RESERVED, wrt, of), prefix).text()
 
