@@ -24,7 +24,7 @@ from .palette import COLOURS, KINDS, TROUBLE, fill, largest
 __all__ = ["BANNER", "DotExporter", "dot", "lines"]
 
 #: What a picture says of itself where no node has a gradient.
-BANNER: Final = "every gradient is 0: backward() has not run"
+BANNER: Final = "every gradient is 0: backward() has not run, or handed nothing on"
 
 #: Operations whose operands are numbered, because exchanging them changes the result.
 _ORDERED: Final = (SUB, DIV, POWER, WHERE, GREATER, OPAQUE)
@@ -104,7 +104,7 @@ def _distance(excerpt: Excerpt) -> float:
 def _heading(excerpt: Excerpt, top: float, legend: bool) -> Iterator[str]:
     """What stands above the picture, a line for each thing; none of it is the user's text."""
     said = []
-    if not any(excerpt.graph.grad):
+    if not excerpt.has_gradients:
         said.append(f'<FONT COLOR="{TROUBLE}"><B>{BANNER}</B></FONT>')
     if excerpt.note:
         said.append(f"<I>{excerpt.note}</I>")
