@@ -143,7 +143,7 @@ def _operation(node: Node, shown: frozenset[int], hidden: int) -> Iterator[str]:
     for position, i in enumerate(operands, 1):
         if i not in shown or not times[i]:
             continue
-        look = f" [headlabel={position}, labeldistance=1.6]" if ordered else ""
+        look = f" [headlabel={position}, {_beside_edge(position)}]" if ordered else ""
         if times[i] > _PARALLEL:
             look = f' [label="{times[i]:,} times"]'
             times[i] = 0
@@ -151,6 +151,15 @@ def _operation(node: Node, shown: frozenset[int], hidden: int) -> Iterator[str]:
     if hidden:
         yield f'  {name}more [shape=plaintext, style="", label="{hidden:,} more"];\n'
         yield f"  {name}more -> {name}op [style=dashed];\n"
+
+
+def _beside_edge(position: int) -> str:
+    """Where the number of an operand stands: close to its edge, and on none of the others.
+
+    Edges to one node may run close together, so their numbers differ in their distance to it.
+    """
+    distance = 1.4 + (position - 1) % 3
+    return f"labeldistance={distance}, labelangle={-35 / distance:.0f}"
 
 
 def _shape(node: Node) -> str:
