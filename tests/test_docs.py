@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from rustygrad import errors, hookspecs, ops
+from rustygrad import Graph, errors, hookspecs, ops
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -66,6 +66,21 @@ def test_an_output_block_follows_a_program(page):
     languages = [x for x in fences(page.read_text(encoding="utf-8")) if x in ("python", "output")]
     for before, language in zip(["", *languages], languages, strict=False):
         assert (before, language) not in {("", "output"), ("output", "output")}
+
+
+def test_the_loss_over_all_moons_has_as_many_nodes_as_its_pages_and_its_picture_say():
+    sys.path.insert(0, str(DOCS / "_ext"))
+    try:
+        import pages
+    finally:
+        sys.path.pop(0)
+    count = f"{len(Graph.capture(pages.moons())):,}"
+    step_through = (DOCS / "how-to" / "step-through-backward.md").read_text(encoding="utf-8")
+    assert f"the loss over all moons</a>, of {count} nodes" in step_through
+    draw = (DOCS / "how-to" / "draw-a-graph.md").read_text(encoding="utf-8")
+    assert f"```output\n{count.replace(',', '')} nodes\n```" in draw
+    picture = (DOCS / "_static" / "moons.svg").read_text(encoding="utf-8")
+    assert f"{count} nodes are too many for one page" in picture
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from rustygrad.convert import as_float, as_number, backend_of, kind_of
+from rustygrad.convert import as_float, as_number, as_whole, backend_of, kind_of
 from rustygrad.errors import ConversionError
 from rustygrad.reference import Value, backend
 
@@ -45,6 +45,25 @@ class Float:
 def test_a_real_scalar_becomes_a_float(given, expected):
     assert as_number(given) == expected
     assert type(as_number(given)) is float
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [(3, 3), (-1, -1), (10**400, 10**400), (Index(), 7), (np.uint8(3), 3), (np.array(4), 4)],
+    ids=lambda x: f"{x!r:.20}",
+)
+def test_a_whole_number_becomes_an_int(given, expected):
+    assert as_whole(given) == expected
+    assert type(as_whole(given)) is int
+
+
+@pytest.mark.parametrize(
+    "given",
+    [True, np.True_, 1.0, np.float64(1.0), Float(), "1", None, np.array([1]), np.array([1, 2])],
+    ids=repr,
+)
+def test_what_counts_nothing_is_no_whole_number(given):
+    assert as_whole(given) is None
 
 
 @pytest.mark.parametrize("given", [np.array([4.0]), np.array([[4]])], ids=repr)

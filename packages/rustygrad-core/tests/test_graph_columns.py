@@ -216,6 +216,7 @@ def test_a_node_or_any_whole_number_is_an_index():
         ("w", "a node is given as such or by its index, not as 'w'"),
         (1.0, "a node is given as such or by its index, not as 1.0"),
         (None, "a node is given as such or by its index, not as None"),
+        (True, "a node is given as such or by its index, not as True"),
         (
             Value(1.0),
             "a node is given as such or by its index, not as Value(data=1.0, grad=0.0): "

@@ -338,7 +338,7 @@ def test_a_folded_graph_refuses_to_compute():
         network().fold().evaluate()
 
 
-@pytest.mark.parametrize("depth", [0, -1, "a", 1.5])
+@pytest.mark.parametrize("depth", [0, -1, "a", 1.5, True])
 def test_a_fold_to_no_depth_is_refused(depth):
     with pytest.raises(GraphError) as caught:
         network().fold(depth)

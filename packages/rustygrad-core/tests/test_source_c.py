@@ -4,6 +4,7 @@ import ctypes
 import math
 import random
 import re
+import shlex
 import shutil
 import subprocess
 
@@ -202,6 +203,16 @@ def test_as_a_program_it_prints_the_captured_numbers(tmp_path):
     )
 
 
+@NEEDS_COMPILER
+def test_a_program_of_many_inputs_needs_no_large_stack(tmp_path):
+    path, program = tmp_path / "f.c", tmp_path / "f"
+    path.write_text(c_source(Graph.capture(*map(Value, [1.0] * 20_000)), wrt=[]), encoding="utf-8")
+    subprocess.run([COMPILER, *STRICT, "-DRUSTYGRAD_MAIN", path, "-o", program, "-lm"], check=True)
+    limited = ["sh", "-c", f"ulimit -s 256 && {shlex.quote(str(program))}"]
+    done = subprocess.run(limited, capture_output=True, text=True, check=True)
+    assert done.stdout.count(" = 1\n") == 20_000
+
+
 def test_captured_parameters_stand_in_a_table():
     random.seed(1)
     model = rustygrad.MLP(1, [1])
@@ -379,7 +390,7 @@ def moons_loss(samples):
 
 
 def test_a_long_function_is_split_and_hands_variables_on(monkeypatch):
-    monkeypatch.setattr(c, "_STATEMENTS", 2)
+    monkeypatch.setattr(c, "_WORDS", 7)
     a = Value(2.0, label="a")
     square = a * a
     square.label = "square"
@@ -404,9 +415,14 @@ static void forward_2(const double inputs[1], double kept[1], double outputs[2])
 
 void forward(const double inputs[1], double outputs[2])
 {
+    /* Through pointers, so that no compiler makes one function of all again. */
+    static void (*const volatile parts[])(const double *, double *, double *) = {
+        forward_1, forward_2,
+    };
     double kept[1];
-    forward_1(inputs, kept, outputs);
-    forward_2(inputs, kept, outputs);
+    for (size_t i = 0; i < 2; i++) {
+        parts[i](inputs, kept, outputs);
+    }
 }
 
 """
@@ -414,7 +430,7 @@ void forward(const double inputs[1], double outputs[2])
 
 
 def test_what_is_too_large_for_the_stack_is_static(monkeypatch):
-    monkeypatch.setattr(c, "_STATEMENTS", 2)
+    monkeypatch.setattr(c, "_WORDS", 7)
     monkeypatch.setattr(c, "_ON_STACK", 0)
     a = Value(2.0)
     square = a * a
@@ -422,9 +438,47 @@ def test_what_is_too_large_for_the_stack_is_static(monkeypatch):
     assert "    static double kept[1]; /* for one thread at a time */\n" in text
 
 
+def test_many_operands_stand_in_an_array_that_is_set_once(monkeypatch):
+    monkeypatch.setattr(c, "_OPERANDS", 2)
+    a, b = Value(2.0, label="a"), Value(3.0, label="b")
+    text = c_source(rustygrad.maximum(a, b, 2 * a) + rustygrad.minimum(b, a), wrt=["b"])
+    assert (
+        text.partition("gradients[1])\n{\n")[2].partition("#ifdef RUSTYGRAD_MAIN")[0]
+        == """\
+    double wide[3];
+    const double a = inputs[0];
+    const double b = inputs[1];
+    const double v3 = 2.0 * a;
+    wide[0] = a;
+    wide[1] = b;
+    wide[2] = v3;
+    /* backward */
+    const double t1 = (double)argmin(2, (const double[]){b, a}) == 0.0 ? 1.0 : 0.0;
+    const double t1_2 = (double)argmax(3, &wide[0]) == 1.0 ? 1.0 : 0.0;
+    const double v6 = maximum(3, &wide[0]) + minimum(2, (const double[]){b, a});
+    gradients[0] = 0.0 + (t1 + t1_2); /* b */
+    return v6;
+}
+
+"""
+    )
+
+
+@pytest.mark.parametrize(
+    "reduction",
+    [rustygrad.sum, rustygrad.mean, rustygrad.maximum, rustygrad.minimum, rustygrad.logsumexp],
+    ids=lambda reduction: reduction.__name__,
+)
+def test_no_function_is_long_however_many_operands_there_are(reduction):
+    text = c_source(reduction([Value(float(i)) for i in range(5000)]))
+    functions = text.partition("#ifdef RUSTYGRAD_MAIN")[0].split("\n}\n")
+    assert len(functions) > 20
+    assert max(len(re.findall(r"\w+", function)) for function in functions) < 8 * c._WORDS
+
+
 @NEEDS_COMPILER
 def test_a_training_loss_has_its_gradients_in_parts(compiled, monkeypatch):
-    monkeypatch.setattr(c, "_STATEMENTS", 60)
+    monkeypatch.setattr(c, "_WORDS", 500)
     model, loss = moons_loss(4)
     loss.backward()
     graph = Graph.capture(loss)
@@ -439,7 +493,7 @@ def test_a_training_loss_has_its_gradients_in_parts(compiled, monkeypatch):
 
 @NEEDS_COMPILER
 def test_parts_that_share_nothing_and_an_output_that_is_an_input(compiled, monkeypatch):
-    monkeypatch.setattr(c, "_STATEMENTS", 2)
+    monkeypatch.setattr(c, "_WORDS", 7)
     a = Value(3.0, label="a")
     graph = Graph.capture(a, *(a * float(n) for n in range(5)))
     (function,) = compiled(graph)
@@ -450,7 +504,8 @@ def test_parts_that_share_nothing_and_an_output_that_is_an_input(compiled, monke
 
 @NEEDS_COMPILER
 def test_random_graphs_in_small_parts_have_the_same_bits(compiled, monkeypatch):
-    monkeypatch.setattr(c, "_STATEMENTS", 3)
+    monkeypatch.setattr(c, "_WORDS", 10)
+    monkeypatch.setattr(c, "_OPERANDS", 2)
     monkeypatch.setattr(c, "_ON_STACK", 6)
     graphs = [random_graph(seed) for seed in range(100, 112)]
     for graph, function in zip(graphs, compiled(*graphs), strict=True):
@@ -466,7 +521,8 @@ def test_a_deep_graph_and_a_wide_one(compiled):
         y = (y * 0.5).sin() + 0.5
     xs = [Value(0.01 * i) for i in range(300)]
     graphs = []
-    for root in (y, rustygrad.sum(xs), rustygrad.maximum(xs), rustygrad.logsumexp(xs)):
+    reductions = (rustygrad.maximum, rustygrad.minimum, rustygrad.logsumexp, rustygrad.mean)
+    for root in (y, rustygrad.sum(xs), *(reduction(xs) for reduction in reductions)):
         for leaf in (x, *xs):
             leaf.grad = 0.0
         root.backward()

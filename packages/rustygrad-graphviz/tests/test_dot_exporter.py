@@ -168,10 +168,31 @@ def test_a_custom_operation_shows_its_name():
     assert 'label="twice"' in line_of(drawn(twice(Value(1.0))), "n1op")
 
 
-def test_a_banner_says_that_backward_has_not_run():
+def test_a_banner_says_that_every_gradient_is_0_and_what_that_may_mean():
+    assert BANNER == "every gradient is 0: backward() has not run, or handed nothing on"
     a = Value(2.0)
     assert BANNER in drawn(a * a, backward=False)
     assert BANNER not in drawn(a * a)
+
+
+def test_the_banner_is_true_below_a_dead_relu_too():
+    x, w, v = Value(1.0), Value(-2.0), Value(3.0)
+    pre = x * w
+    pre.label = "pre"
+    out = pre.relu() + v * 3
+    out.backward()
+    graph = Graph.capture(out)
+    assert BANNER not in dot(graph)
+    assert BANNER in dot(graph.slice(graph.find("pre")))
+    assert BANNER in dot(Graph.capture(pre))
+
+
+def test_there_is_no_banner_where_what_is_drawn_once_stands_for_some_that_have_a_gradient():
+    samples = [Value(-1.0 if i == 0 else 1.0) * 2 for i in range(100)]
+    rustygrad.sum([sample.relu() for sample in samples]).backward()
+    text = dot(Graph.capture(*samples))
+    assert "× 100" in text
+    assert BANNER not in text
 
 
 def test_no_such_banner_where_all_gradients_are_nan():
@@ -216,9 +237,15 @@ def test_numbers_are_short_and_never_all_zeros(number, digits, shown):
         ({"fold": 0}, "fold is None, True, False or a whole number from 1 up, not 0"),
         ({"fold": "a"}, "fold is None, True, False or a whole number from 1 up, not 'a'"),
         ({"page": 0}, "page is a whole number from 1 up, not 0"),
-        ({"timeout": 0}, "timeout is a number of seconds above 0, not 0"),
-        ({"timeout": math.inf}, "timeout is a number of seconds above 0, not inf"),
-        ({"timeout": "1"}, "timeout is a number of seconds above 0, not '1'"),
+        ({"timeout": 0}, "timeout is a number of seconds above 0 and up to 86,400, a day, not 0"),
+        (
+            {"timeout": math.inf},
+            "timeout is a number of seconds above 0 and up to 86,400, a day, not inf",
+        ),
+        (
+            {"timeout": "1"},
+            "timeout is a number of seconds above 0 and up to 86,400, a day, not '1'",
+        ),
     ],
 )
 def test_an_option_that_makes_no_sense_is_an_error(options, message):

@@ -9,7 +9,7 @@ import rustygrad
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rustygrad import Graph, Value
-from rustygrad_graphviz.dot import dot
+from rustygrad_graphviz.dot import BANNER, dot
 
 pytestmark = pytest.mark.skipif(not shutil.which("dot"), reason="Graphviz is not installed")
 
@@ -63,7 +63,7 @@ def test_ten_thousand_labels_and_operation_names_are_shown_as_they_are():
     for (label, name), (root, found) in zip(cases, pictures(dots), strict=True):
         count += 1
         banner, wanted = found[0], ["data 2.0000", "grad 0.0000"]
-        assert banner == "every gradient is 0: backward() has not run"
+        assert banner == BANNER
         if label:
             wanted.append(shown(label))
         wanted += ["data 1.0000", "grad 0.0000"]

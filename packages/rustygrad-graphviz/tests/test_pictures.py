@@ -1,6 +1,7 @@
 """Files that Graphviz draws: svg, png and pdf; and what happens where it cannot."""
 
 import io
+import itertools
 import math
 import os
 import re
@@ -118,6 +119,24 @@ def test_everything_in_an_svg_lies_inside_its_frame():
         ):
             assert -0.5 <= float(x) + left <= width + 0.5
             assert -0.5 <= float(y) + top <= height + 0.5
+
+
+@needs_graphviz
+@pytest.mark.parametrize("rankdir", ["LR", "TB"])
+def test_the_numbers_of_operands_do_not_lie_on_each_other(rankdir):
+    a, b, c = Value(2.0), Value(-3.0), Value(1.0)
+    pairs = [(a - b) * (b - a), a / b, b / a, a**b, rustygrad.where(c, a, b)]
+    svg = drawn("svg", Graph.capture(rustygrad.sum(pairs)), rankdir=rankdir)
+    places = {}
+    for edge in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}g"):
+        for text in edge.findall("{http://www.w3.org/2000/svg}text"):
+            if edge.get("class") == "edge":
+                to = edge.findtext("{http://www.w3.org/2000/svg}title").partition("->")[2]
+                place = complex(float(text.get("x")), float(text.get("y")))
+                places.setdefault(to, []).append(place)
+    assert [len(found) for found in places.values()] == [2, 2, 2, 2, 2, 3]
+    for found in places.values():
+        assert all(abs(x - y) > 8 for x, y in itertools.combinations(found, 2))
 
 
 @needs_graphviz

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +11,7 @@ from .errors import ConversionError, MixedBackendsError
 __all__ = [
     "as_float",
     "as_number",
+    "as_whole",
     "backend_of",
     "describe",
     "kind_of",
@@ -34,6 +36,19 @@ def as_number(x: Any) -> float | None:
     try:
         return float(x)
     except ValueError:  # such as decimal's signalling nan
+        return None
+
+
+def as_whole(x: Any) -> int | None:
+    """The int of a whole number that counts or points at something, such as numpy's; else None.
+
+    True and False are none, though Python takes them for 1 and 0.
+    """
+    if isinstance(x, bool):
+        return None
+    try:
+        return operator.index(x)
+    except TypeError:  # an array has an ``__index__`` too, which works for one number alone
         return None
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from .convert import as_number, backend_of, kind_of
+from .convert import as_number, as_whole, backend_of, kind_of
 from .errors import GraphError
 from .files import read_json, write_text
 from .modes import is_scope, scope_id, scope_path
@@ -303,8 +303,8 @@ class Graph(Sequence[Node]):
                     "find the node in this one, by its label or its index"
                 )
             i = node.index
-        elif hasattr(type(node), "__index__"):
-            i = int(node)
+        elif (whole := as_whole(node)) is not None:
+            i = whole
         else:
             hint = ": capture it among the roots to learn its index" * hasattr(node, "_prev")
             raise GraphError(f"a node is given as such or by its index, not as {node!r:.60}{hint}")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
 from .building import Builder
+from .convert import as_whole
 from .errors import GraphError
 from .graph import ROLES, Graph, Node
 from .modes import scope_id, scope_path
@@ -121,9 +122,12 @@ def slice_of(
 
 
 def _steps(name: str, steps: Any) -> int:
-    if not (hasattr(type(steps), "__index__") and steps >= 0):
-        raise GraphError(f"{name} is a number of steps from 0 up, or None for all, not {steps!r}")
-    return int(steps)
+    whole = as_whole(steps)
+    if whole is None or whole < 0:
+        raise GraphError(
+            f"{name} is a number of steps from 0 up, or None for all, not {steps!r:.60}"
+        )
+    return whole
 
 
 def _below(graph: Graph, outputs: list[int], steps: int) -> tuple[bytearray, bytearray]:
@@ -164,37 +168,35 @@ def fold(graph: Graph, depth: int | None) -> Graph:
     Raises:
         GraphError: `depth` is no whole number from 1 up.
     """
-    if depth is not None and not (hasattr(type(depth), "__index__") and depth >= 1):
-        raise GraphError(f"fold() keeps one part of a scope path or more, not {depth!r}")
-    groups = _groups(graph, depth)
+    groups = _groups(graph, None if depth is None else _parts(depth))
     shown = _shown(graph, groups)
     owner = _owners(graph, groups, shown)
     builder = Builder()
     index: dict[int, int] = {}
     entering: dict[int, set[int]] = {}
     for i, group in enumerate(groups):
-        if not group:
-            if shown[i]:
-                index[i] = builder.copy(graph, i, [index[j] for j in graph.operands_of(i)]).index
-            continue
-        made_of = entering.setdefault(owner[i], set())
-        for j in graph.operands_of(i):
-            if shown[j]:
-                made_of.add(j)
-            elif groups[j] and owner[j] != owner[i]:
-                made_of |= entering[j]
-        if owner[i] != i:
-            continue
-        if shown[i] or len(made_of) > _JOINT:
-            shown[i] = True
-            builder.scope, builder.source = group, graph.sources.get(i, "")
-            below = sorted([index[j] for j in made_of])
-            index[i] = builder.add(OPAQUE, below, graph.data[i], grad=graph.grad[i])
-            builder.names[index[i]] = scope_path(group)
-            if i in graph.labels:
-                builder.labels[index[i]] = graph.labels[i]
-            del entering[i]
+        if group:
+            made_of = entering.setdefault(owner[i], set())
+            for j in graph.operands_of(i):
+                if shown[j]:
+                    made_of.add(j)
+                elif groups[j] and owner[j] != owner[i]:
+                    made_of |= entering[j]
+            if owner[i] == i and (shown[i] or len(made_of) > _JOINT):
+                shown[i] = True
+                below = sorted([index[j] for j in made_of])
+                index[i] = _write_module(builder, graph, i, group, below)
+                del entering[i]
+        elif shown[i]:
+            index[i] = builder.copy(graph, i, [index[j] for j in graph.operands_of(i)]).index
     return builder.build([index[i] for i in graph.outputs])
+
+
+def _parts(depth: Any) -> int:
+    whole = as_whole(depth)
+    if whole is None or whole < 1:
+        raise GraphError(f"fold() keeps one part of a scope path or more, not {depth!r:.60}")
+    return whole
 
 
 def _groups(graph: Graph, depth: int | None) -> list[int]:
@@ -239,3 +241,13 @@ def _owners(graph: Graph, groups: list[int], shown: bytearray) -> list[int]:
                 if groups[j] and not shown[j]:
                     owner[j] = owner[i] if owner[j] in (-1, owner[i]) else j
     return owner
+
+
+def _write_module(builder: Builder, graph: Graph, i: int, group: int, below: list[int]) -> int:
+    """Add the node that stands for what a module made on the way to one of its results."""
+    builder.scope, builder.source = group, graph.sources.get(i, "")
+    index = builder.add(OPAQUE, below, graph.data[i], grad=graph.grad[i])
+    builder.names[index] = scope_path(group)
+    if i in graph.labels:
+        builder.labels[index] = graph.labels[i]
+    return index

@@ -24,7 +24,7 @@ from .palette import COLOURS, KINDS, TROUBLE, fill, largest
 __all__ = ["BANNER", "DotExporter", "dot", "lines"]
 
 #: What a picture says of itself where no node has a gradient.
-BANNER: Final = "every gradient is 0: backward() has not run"
+BANNER: Final = "every gradient is 0: backward() has not run, or handed nothing on"
 
 #: Operations whose operands are numbered, because exchanging them changes the result.
 _ORDERED: Final = (SUB, DIV, POWER, WHERE, GREATER, OPAQUE)
@@ -104,7 +104,7 @@ def _distance(excerpt: Excerpt) -> float:
 def _heading(excerpt: Excerpt, top: float, legend: bool) -> Iterator[str]:
     """What stands above the picture, a line for each thing; none of it is the user's text."""
     said = []
-    if not any(excerpt.graph.grad):
+    if not excerpt.has_gradients:
         said.append(f'<FONT COLOR="{TROUBLE}"><B>{BANNER}</B></FONT>')
     if excerpt.note:
         said.append(f"<I>{excerpt.note}</I>")
@@ -143,7 +143,7 @@ def _operation(node: Node, shown: frozenset[int], hidden: int) -> Iterator[str]:
     for position, i in enumerate(operands, 1):
         if i not in shown or not times[i]:
             continue
-        look = f" [headlabel={position}, labeldistance=1.6]" if ordered else ""
+        look = f" [headlabel={position}, {_beside_edge(position)}]" if ordered else ""
         if times[i] > _PARALLEL:
             look = f' [label="{times[i]:,} times"]'
             times[i] = 0
@@ -151,6 +151,15 @@ def _operation(node: Node, shown: frozenset[int], hidden: int) -> Iterator[str]:
     if hidden:
         yield f'  {name}more [shape=plaintext, style="", label="{hidden:,} more"];\n'
         yield f"  {name}more -> {name}op [style=dashed];\n"
+
+
+def _beside_edge(position: int) -> str:
+    """Where the number of an operand stands: close to its edge, and on none of the others.
+
+    Edges to one node may run close together, so their numbers differ in their distance to it.
+    """
+    distance = 1.4 + (position - 1) % 3
+    return f"labeldistance={distance}, labelangle={-35 / distance:.0f}"
 
 
 def _shape(node: Node) -> str:

@@ -27,34 +27,37 @@ class Excerpt:
         graph: the graph.
         shown: the nodes that are drawn, in graph order.
         hidden: how many operands are left out, for each node that lacks some.
+        has_gradients: whether any node of the whole graph has one that is not 0.
         note: what was done to make it fit, '' for nothing.
     """
 
     graph: Graph
     shown: list[int]
     hidden: dict[int, int]
+    has_gradients: bool
     note: str = ""
 
 
 def fitted(graph: Graph, options: Options) -> Excerpt:
     """What to draw of a graph."""
+    has_gradients = any(graph.grad)
     if options.expand:
         graph = graph.expand()
     fold, page = options.fold, options.page
     if fold is False or (fold is None and len(graph) <= page):
-        return _whole(graph)
+        return _whole(graph, has_gradients)
     if fold is not None:
-        return _whole(graph.fold(None if fold is True else fold))
+        return _whole(graph.fold(None if fold is True else fold), has_gradients)
     drawn, said = condensed(graph, lambda smaller: len(smaller) <= page)
     if len(drawn) <= page:
-        return _whole(drawn, "; ".join(said))
+        return _whole(drawn, has_gradients, "; ".join(said))
     shown, hidden = _nearest(drawn, page)
     said.append(f"drawn are the {len(shown):,} nearest to the result")
-    return Excerpt(drawn, shown, hidden, "; ".join(said))
+    return Excerpt(drawn, shown, hidden, has_gradients, "; ".join(said))
 
 
-def _whole(graph: Graph, note: str = "") -> Excerpt:
-    return Excerpt(graph, list(range(len(graph))), {}, note)
+def _whole(graph: Graph, has_gradients: bool, note: str = "") -> Excerpt:
+    return Excerpt(graph, list(range(len(graph))), {}, has_gradients, note)
 
 
 def condensed(graph: Graph, fits: Callable[[Graph], bool]) -> tuple[Graph, list[str]]:

@@ -18,7 +18,7 @@ from importlib.resources import files
 from math import prod
 from typing import IO, Any, Final
 
-from rustygrad.errors import ArgumentError, GraphError, OptionError, PluginError
+from rustygrad.errors import GraphError, OptionError, PluginError
 from rustygrad.files import floats_to_json
 from rustygrad.formulas import forward_formula, local_formulas
 from rustygrad.graph import ROLES, Graph
@@ -28,6 +28,7 @@ from rustygrad.ops import LEAF, OPAQUE, by_code
 from ._version import __version__
 from .fitting import condensed
 from .groups import groups
+from .options import check
 from .playback import Record, backward, local_derivatives, once, recursion, visits
 
 __all__ = ["LARGEST", "HtmlExporter", "page"]
@@ -94,12 +95,12 @@ def page(graph: Graph, *, title: str = "", expand: bool = False) -> str:
             in the order of the graph as it was, as far as its nodes are concerned.
 
     Raises:
-        ArgumentError: `title` is no text.
+        ArgumentError: `title` is no text, or `expand` neither True nor False.
         GraphError: the graph is too large, folded too.
         PluginError: the package was built without the page.
     """
-    if not isinstance(title, str):
-        raise ArgumentError(f"title is text, not {title!r}")
+    check("title", title)
+    check("expand", expand)
     graph, note = _fitted(graph.expand() if expand else graph)
     before, _, after = template().partition(_PLACE)
     described = _described(graph, title, expand) | {"note": note}

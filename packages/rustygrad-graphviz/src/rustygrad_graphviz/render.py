@@ -64,7 +64,7 @@ class PictureExporter:
         excerpt = fitted(graph, chosen)
         _refuse_masses(excerpt)
         text = lines(excerpt, chosen, *_ATTRIBUTES[self.name])
-        picture = _drawn("".join(text).encode("utf-8"), self.name, chosen.timeout)
+        picture = _drawn("".join(text).encode("utf-8"), self.name, float(chosen.timeout))
         stream.write(_for_pages(picture) if self.name == "svg" else picture)
 
 

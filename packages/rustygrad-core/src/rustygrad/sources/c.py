@@ -22,8 +22,11 @@ from .names import comment_text
 
 __all__ = ["c_source"]
 
-#: Longer functions are split: what compilers do with one takes longer than its length grows.
-_STATEMENTS: Final = 250
+#: Functions of more words are split: what compilers do with one takes longer than its length
+#: grows.
+_WORDS: Final = 1000
+#: Calls of more operands take them from an array, which may be set in several of these parts.
+_OPERANDS: Final = 50
 #: More numbers than this are not kept on the stack.
 _ON_STACK: Final = 2**16
 
@@ -41,6 +44,8 @@ _INCLUDES: Final = """\
 _WHY_POINTERS: Final = """\
 /* Called through pointers that no compiler sees through: it would work out calls with
  * constants by itself, and make a product of pow(x, 2.0), with other last bits. */"""
+
+_WHY_PARTS: Final = "/* Through pointers, so that no compiler makes one function of all again. */"
 
 _LIBM: Final = ("cos", "exp", "log", "pow", "sin", "tanh")
 _POINTERS: Final = {
@@ -132,6 +137,7 @@ static double logsumexp(size_t count, const double *xs)
 _RESERVED: Final = {
     *_DEFINITIONS, *_LIBM, "fabs", "isfinite", "size_t", "sqrt",
     "forward", "gradient", "gradients", "inputs", "kept", "outputs", "p", "parameters",
+    "parts", "wide",
     "alignas", "alignof", "asm", "auto", "bool", "break", "case", "char", "const", "constexpr",
     "continue", "default", "do", "double", "else", "enum", "extern", "false", "float", "for",
     "goto", "if", "inline", "int", "long", "nullptr", "register", "restrict", "return", "short",
@@ -168,7 +174,7 @@ def c_source(value: Any, *, wrt: Any = None, of: Any = None, prefix: str = "") -
     """
     if not isinstance(prefix, str) or not re.fullmatch(r"([A-Za-z]\w*)?", prefix, re.ASCII):
         raise ArgumentError(
-            f"the prefix begins names in C, such as 'model_', and is not {prefix!r}"
+            f"the prefix begins names in C, such as 'model_', and is not {prefix!r:.60}"
         )
     return _File(Functions(value, _C(), _RESERVED, wrt, of), prefix).text()
 
@@ -210,11 +216,13 @@ class _C(Language):
     def is_true(self, code: str) -> str:
         return f"{code} != 0.0"
 
-    def call(self, function: str, op: Op, operands: Sequence[str]) -> str:
-        if op.arity is None:
-            start = f"{function}({len(operands)}, (const double[]){{"
-            return wrapped(start, operands, "})", 8)
-        return f"{function}({', '.join(operands)})"
+    def call(self, body: Body, function: str, op: Op, operands: Sequence[str]) -> str:
+        if op.arity is not None:
+            return f"{function}({', '.join(operands)})"
+        if len(operands) > _OPERANDS:
+            return f"{function}({len(operands)}, &wide[{body.gather(operands)}])"
+        start = f"{function}({len(operands)}, (const double[]){{"
+        return wrapped(start, operands, "})", 8)
 
 
 class _File:
@@ -224,6 +232,7 @@ class _File:
         self.functions = functions
         self.prefix = prefix
         names = functions.names
+        self.places = {names[i]: f"inputs[{k}]" for k, i in enumerate(names.inputs)}
         self.sizes = {
             "inputs": len(names.inputs),
             "p": len(names.parameters),
@@ -323,22 +332,33 @@ class _File:
         self, kind: str, name: str, arrays: str, body: Body, results: list[Statement], last: str
     ) -> Iterator[str]:
         """A function, in parts of bounded length that hand variables on in an array `kept`."""
-        statements = body.statements + results
-        if len(statements) <= _STATEMENTS:
-            yield self.block(self.signature(kind, name, arrays), [], statements, last, {})
+        head = self.signature(kind, name, arrays)
+        chunks = _chunks(body.statements + results)
+        if len(chunks) == 1:
+            own = [f"{_array('wide', body.wide)};"] * bool(body.wide)
+            yield self.block(head, own, chunks[0], last, {})
             return
-        chunks = [statements[i : i + _STATEMENTS] for i in range(0, len(statements), _STATEMENTS)]
         slots = _handed_on(chunks, last)
-        kept = f"double kept[{max(1, len(slots))}]"
-        passed = ", ".join([*(a for a in ("inputs", "p") if self.sizes[a]), "kept", arrays])
-        calls = [f"{kept};"]
-        if len(slots) > _ON_STACK:
-            calls = [f"static {kept}; /* for one thread at a time */"]
-        for k, chunk in enumerate(chunks, 1):
-            head = self.signature("static void", f"{name}_{k}", arrays, kept)
-            yield self.block(head, [], chunk, "", slots)
-            calls.append(f"{self.prefix}{name}_{k}({passed});")
-        yield self.block(self.signature(kind, name, arrays), calls, [], last, slots)
+        shared = {"kept": max(1, len(slots))} | ({"wide": body.wide} if body.wide else {})
+        more = [_array(array, size) for array, size in shared.items()]
+        parts = [f"{name}_{k}" for k in range(1, len(chunks) + 1)]
+        for part, chunk in zip(parts, chunks, strict=True):
+            yield self.block(
+                self.signature("static void", part, arrays, *more), [], chunk, "", slots
+            )
+        given = [a for a in ("inputs", "p") if self.sizes[a]]
+        kinds = ["const double *"] * len(given) + ["double *"] * (len(shared) + 1)
+        calls = [
+            _WHY_PARTS,
+            f"static void (*const volatile parts[])({', '.join(kinds)}) = {{",
+            filled([f"{self.prefix}{part}," for part in parts], 8).removeprefix("    "),
+            "};",
+            *(_declared(array, size) for array, size in shared.items()),
+            f"for (size_t i = 0; i < {len(parts)}; i++) {{",
+            f"    parts[i]({', '.join([*given, *shared, arrays])});",
+            "}",
+        ]
+        yield self.block(head, calls, [], last, slots)
 
     def block(
         self,
@@ -346,19 +366,16 @@ class _File:
         first: list[str],
         statements: list[Statement],
         last: str,
-        slots: dict[str, int],
+        slots: dict[str, str],
     ) -> str:
         """A function: what it loads from arrays, its statements, what it keeps and returns."""
-        names = self.functions.names
-        places = {names[i]: f"inputs[{k}]" for k, i in enumerate(names.inputs)}
-        places |= {name: f"kept[{k}]" for name, k in slots.items()}
         own = {s.target for s in statements}
         loads = [
-            f"const double {word} = {places[word]};"
+            f"const double {word} = {place};"
             for word in _words([s.code for s in statements] + [last])
-            if word in places and word not in own
+            if word not in own and (place := slots.get(word) or self.places.get(word))
         ]
-        stores = [f"{places[s.target]} = {s.target};" for s in statements if s.target in slots]
+        stores = [f"{slots[s.target]} = {s.target};" for s in statements if s.target in slots]
         lines = [*first, *loads, *map(_line, statements), *stores]
         mentioned = set(_words([*first, *loads, *stores, last]))
         mentioned.update(_words(f"{s.target} {s.code}" for s in statements))
@@ -373,12 +390,12 @@ class _File:
         lines = []
         if names.inputs:
             numbers = [self.number(i) for i in names.inputs]
-            lines.append(wrapped("const double inputs[] = {", numbers, "};", 8))
-        lines.append(f"double outputs[{sizes['outputs']}];")
+            lines.append(wrapped("static const double inputs[] = {", numbers, "};", 8))
+        lines.append(f"static double outputs[{sizes['outputs']}];")
         lines.append(f"{prefix}forward({', '.join([*given, 'outputs'])});")
         lines += _printed("outputs", [names[i] for i in self.functions.graph.outputs], "")
         if sizes["gradients"]:
-            lines.append(f"double gradients[{sizes['gradients']}];")
+            lines.append(f"static double gradients[{sizes['gradients']}];")
             lines.append(f"{prefix}gradient({', '.join([*given, 'gradients'])});")
             of = f"d {names[self.functions.of]} / d "
             lines += _printed("gradients", [names[i] for i in self.functions.wrt], of)
@@ -400,14 +417,38 @@ def _words(codes: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(word for code in codes for word in re.findall(r"\w+", code)))
 
 
-def _handed_on(chunks: list[list[Statement]], last: str) -> dict[str, int]:
+def _array(name: str, size: int) -> str:
+    return f"double {name}[{size}]"
+
+
+def _declared(name: str, size: int) -> str:
+    if size > _ON_STACK:
+        return f"static {_array(name, size)}; /* for one thread at a time */"
+    return f"{_array(name, size)};"
+
+
+def _chunks(statements: list[Statement]) -> list[list[Statement]]:
+    """The statements in parts of a bounded number of words."""
+    chunks: list[list[Statement]] = [[]]
+    words = 0
+    for statement in statements:
+        more = 1 + len(re.findall(r"\w+", statement.code))
+        words += more
+        if words > _WORDS and chunks[-1]:
+            chunks.append([])
+            words = more
+        chunks[-1].append(statement)
+    return chunks
+
+
+def _handed_on(chunks: list[list[Statement]], last: str) -> dict[str, str]:
     """The variables that a later part uses than the one that sets them, each with its place."""
     made = {s.target: k for k, chunk in enumerate(chunks) for s in chunk}
-    slots: dict[str, int] = {}
+    slots: dict[str, str] = {}
     for k, codes in enumerate([*([s.code for s in chunk] for chunk in chunks), [last]]):
         for word in _words(codes):
             if made.get(word, k) < k:
-                slots.setdefault(word, len(slots))
+                slots.setdefault(word, f"kept[{len(slots)}]")
     return slots
 
 

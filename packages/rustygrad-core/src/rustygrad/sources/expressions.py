@@ -94,8 +94,8 @@ class Language(ABC):
         ...
 
     @abstractmethod
-    def call(self, function: str, op: Op, operands: Sequence[str]) -> str:
-        """A function of the operands."""
+    def call(self, body: Body, function: str, op: Op, operands: Sequence[str]) -> str:
+        """A function of the operands, in a body that may have to set them down first."""
         ...
 
 
@@ -121,12 +121,15 @@ class Body:
 
     Attributes:
         statements: what has been written.
+        wide: how many elements of an array of that name are set in them, see `gather`.
     """
 
     def __init__(self, language: Language, names: Names) -> None:
         self.language = language
         self.names = names
         self.statements: list[Statement] = []
+        self.wide = 0
+        self._gathered: dict[tuple[str, ...], int] = {}
         self._section = self._entered = ""
 
     def name(self, code: str) -> Text:
@@ -146,12 +149,27 @@ class Body:
         """A variable that is set to an expression; names and literals stay as they are."""
         if text.level == ATOM or text.number is not None:
             return text
+        target = target or self.names.unique("t1")
+        self._append(Statement(target, text.code, comment))
+        return self.name(target)
+
+    def gather(self, codes: Sequence[str]) -> int:
+        """Set elements of the array ``wide`` to some expressions, and give the first one's index.
+
+        What has been gathered before is there already.
+        """
+        start = self._gathered.setdefault(tuple(codes), self.wide)
+        if start == self.wide:
+            self.wide += len(codes)
+            for k, code in enumerate(codes, start):
+                self._append(Statement(f"wide[{k}]", code))
+        return start
+
+    def _append(self, statement: Statement) -> None:
         if self._section != self._entered:
             self.statements.append(Statement("", "", self._entered))
             self._section = self._entered
-        target = target or self.names.unique("t1")
-        self.statements.append(Statement(target, text.code, comment))
-        return self.name(target)
+        self.statements.append(statement)
 
     def spell(self, op: Op, arguments: Sequence[Any]) -> Text:
         """The expression of an operation, from texts and numbers."""
@@ -184,7 +202,8 @@ class Body:
             return Text(self, self.language.choice(test, x.at(SUM), y.at(SUM)), CHOICE)
         function = self.language.functions[op.name]
         self.language.mentioned.add(function)
-        return Text(self, self.language.call(function, op, [text.code for text in texts]), CALL)
+        code = self.language.call(self, function, op, [text.code for text in texts])
+        return Text(self, code, CALL)
 
 
 def write(

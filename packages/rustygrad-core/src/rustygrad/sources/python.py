@@ -88,7 +88,7 @@ class _Python(Language):
     def is_true(self, code: str) -> str:
         return f"{code} != 0.0"
 
-    def call(self, function: str, op: Op, operands: Sequence[str]) -> str:
+    def call(self, body: Body, function: str, op: Op, operands: Sequence[str]) -> str:
         return wrapped(f"{function}(", operands, ")", 8)
 
 
