@@ -191,7 +191,12 @@ def test_cross_entropy_is_the_negative_log_of_the_right_class():
     assert [v.grad for v in logits] == pytest.approx([parts[0], parts[1] - 1, parts[2]])
 
 
-@pytest.mark.parametrize("target", [3, -1, 1.0, "1", None])
+def test_cross_entropy_takes_the_truth_of_something_for_a_class():
+    losses = [rustygrad.cross_entropy([1.0, 2.0], target).data for target in (True, 1)]
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("target", [3, -1, 1.0, "1", None, np.array([1])])
 def test_cross_entropy_refuses_what_is_not_the_index_of_a_class(target):
     with pytest.raises(ArgumentError) as caught:
         rustygrad.cross_entropy([1.0, 2.0, 3.0], target)

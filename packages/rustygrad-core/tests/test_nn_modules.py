@@ -190,6 +190,7 @@ def test_an_input_that_is_no_number_is_refused():
     ("make", "text"),
     [
         (lambda: Neuron(-1), "nin is a whole number from 0 up, not -1"),
+        (lambda: Neuron(True), "nin is a whole number from 0 up, not True"),
         (lambda: Neuron(2.0), "nin is a whole number from 0 up, not 2.0"),
         (lambda: Neuron("2"), "nin is a whole number from 0 up, not '2'"),
         (lambda: Layer(2, 0), "nout is a whole number from 1 up, not 0"),

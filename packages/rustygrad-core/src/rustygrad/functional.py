@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import ops
-from .convert import as_float, as_number, backend_of, kind_of
+from .convert import as_float, as_number, as_whole, backend_of, kind_of
 from .errors import ArgumentError, ConversionError, LengthError
 from .ops import Op
 from .selection import operands_backend
@@ -251,11 +251,12 @@ def cross_entropy(logits: Iterable[Any], target: int) -> Value:
         LengthError: there are no logits.
     """
     items = _some(logits, "cross_entropy")
-    if not (hasattr(type(target), "__index__") and 0 <= target < len(items)):
+    index = int(target) if isinstance(target, bool) else as_whole(target)  # y > 0 is a class, too
+    if index is None or not 0 <= index < len(items):
         raise ArgumentError(
             f"cross_entropy() takes the index of one of {len(items)} classes, not {target!r}"
         )
-    loss: Value = logsumexp(items) - items[target]
+    loss: Value = logsumexp(items) - items[index]
     return loss
 
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from . import functional
+from .convert import as_whole
 from .errors import ArgumentError, ConversionError, LengthError
 from .functional import dot_operands
 from .interfaces import DenseLayer
@@ -235,7 +236,8 @@ learn_ways(Neuron, Layer, MLP)
 
 
 def _check_size(name: str, size: Any, least: int) -> None:
-    if not hasattr(type(size), "__index__") or size < least:
+    whole = as_whole(size)
+    if whole is None or whole < least:
         raise ArgumentError(f"{name} is a whole number from {least} up, not {size!r}")
 
 
