@@ -93,7 +93,7 @@ def demo(session: nox.Session) -> None:
     try:
         _install(session, native=COMPILER, suite=False)
     except CommandFailed:
-        session.log("the backend in C could not be built, as said above: going on without it")
+        session.log("not all could be installed, as said above: going on without the backend in C")
         _install(session, suite=False)
     if not COMPILER:
         session.log("no C compiler here: the backend in C is not built")

@@ -207,10 +207,39 @@ def test_an_inner_gradient_that_was_set_is_named():
     loss = backward(q * 3.0 + double(p))
     q.grad = p.grad = nan
     found = explain(p, of=loss)
-    assert found.why == (
+    assert found.why.startswith("own(2) got the gradient 1 and handed nan on")
+    assert found.notes[0] == (
         "backward of %6 hands %2 3, and it holds nan: another backward went through it, "
         "or it was set, or data was changed"
     )
+
+
+def test_a_root_is_told_apart_from_another_one_that_went_through_the_same_nodes():
+    a = Value(3.0, label="a")
+    shared = a * 2
+    one, other = shared * shared, shared + 1
+    one.backward()
+    a.grad = 0.0
+    other.backward()
+    assert explain(a, of=other).verdict == "fine"
+    found = explain(a, of=one)
+    assert found.verdict == "stale"
+    assert "hands a 24, and it holds 2: " in found.why
+
+
+def test_gradients_that_nearly_cancel_are_called_that():
+    a = Value(1e16, label="a")
+    found = explain(a, of=backward(a * 1.0000000000000002 - a))
+    assert found.why == (
+        "a adds up 2 gradients, which makes 2.22045e-16 times the largest: they nearly cancel"
+    )
+    assert found.advice == ""
+
+
+def test_a_leaf_that_stands_for_several_and_has_no_name_is_called_by_its_index():
+    graph = Graph.capture(backward(rustygrad.mean([Value(float(i)) for i in range(6)])))
+    small = graph.collapse()
+    assert explain(small[0], of=small[-1]).what == "The gradient of %0 × 6 is 0.166667"
 
 
 # --- where it was made ---

@@ -575,3 +575,11 @@ def test_every_step_is_an_operand_of_the_one_before(root):
     found = explain(root)
     for above, below in zip(found.steps, found.steps[1:], strict=False):
         assert below.node in above.node.operands
+
+
+@pytest.mark.parametrize("huge", [10**400, True, 0.0, "x"])
+def test_huge_is_a_number_above_zero(huge):
+    with pytest.raises(
+        ArgumentError, match="explain\\(\\) calls a number huge from a size above 0 on"
+    ):
+        explain(Value(1.0), huge=huge)

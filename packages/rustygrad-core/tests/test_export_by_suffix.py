@@ -135,3 +135,19 @@ def test_a_value_whose_backend_is_no_longer_offered_is_exported(nothing_selected
     plugin = nothing_selected.plugins[0]
     nothing_selected.offers[:] = [Offer("exporter", "txt", plugin, TextExporter, None)]
     assert export(value, tmp_path / "g.txt").read_text() == "3"
+
+
+@pytest.mark.parametrize("path", [None, 5, b"a.dot", "a\0.dot", "\ud800.dot"])
+def test_what_can_be_no_path_is_refused(path):
+    with pytest.raises(ArgumentError) as caught:
+        export(Value(1.0), path)
+    assert str(caught.value) == (
+        f"export() writes to a path, such as 'graph.svg', not to {path!r:.60}"
+    )
+
+
+def test_a_list_of_values_is_refused_in_a_line_with_advice(tmp_path):
+    with pytest.raises(GraphError) as caught:
+        export([Value(float(i)) for i in range(1000)], tmp_path / "g.py")
+    assert str(caught.value).endswith(": give them one by one, Graph.capture(*values)")
+    assert len(str(caught.value)) < 200

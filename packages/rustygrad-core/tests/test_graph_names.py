@@ -170,3 +170,14 @@ def test_only_some_of_many_labels_are_listed():
     with pytest.raises(GraphError) as caught:
         graph.find("y")
     assert str(caught.value).endswith("'x18', 'x19' and 3 more")
+
+
+def test_a_lazy_proxy_that_does_not_tell_what_it_is_is_passed_over():
+    class Lazy:
+        @property
+        def __class__(self):
+            raise RuntimeError("outside its context")
+
+    x = Value(1.0)
+    graph = Graph.capture(x * 2, names={"lazy": Lazy(), "x": x, "all": [Lazy(), x]})
+    assert dict(graph.labels) == {0: "x"}

@@ -413,3 +413,9 @@ def test_the_package_has_no_other_names():
     with pytest.raises(AttributeError) as caught:
         _ = rustygrad.sources.rust_source
     assert str(caught.value) == "module 'rustygrad.sources' has no attribute 'rust_source'"
+
+
+@pytest.mark.parametrize("wrt", [{"a", "b"}, frozenset("a"), {}, {"a": 1}])
+def test_what_has_no_order_of_its_own_is_no_list_to_differentiate_by(wrt):
+    with pytest.raises(GraphError, match="wrt is a list of nodes, indices or labels, not "):
+        python_source(Value(1.0, label="a") * Value(2.0, label="b"), wrt=wrt)

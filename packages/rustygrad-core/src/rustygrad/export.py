@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ def export(
         The path.
 
     Raises:
-        ArgumentError: the path has no suffix, or there are `names` for a Graph.
+        ArgumentError: the path is none or has no suffix, or there are `names` for a Graph.
         OptionError: the exporter has no such option.
         UnknownNameError: no installed exporter writes files of that suffix.
         GraphError: `value` is neither a Value nor a Graph, or a Graph without nodes,
@@ -39,7 +40,7 @@ def export(
         ExportError: the exporter cannot draw it; the message says what to do.
         OSError: the file cannot be written.
     """
-    target = Path(path)
+    target = _path(path)
     if not target.suffix:
         raise ArgumentError(f"{str(path)!r} has no suffix to pick an exporter by, such as '.dot'")
     exporter = exporter_asked_for(target.suffix[1:], f"export(..., {target.name!r})")
@@ -56,3 +57,18 @@ def export(
     exporter.export(graph, stream, **options)
     write_bytes(target, stream.getvalue())
     return target
+
+
+def _path(path: Any) -> Path:
+    """The path, if it can be one of a file.
+
+    Raises:
+        ArgumentError: it cannot.
+    """
+    try:
+        target = Path(path)
+        if b"\0" not in os.fsencode(target):
+            return target
+    except (TypeError, ValueError):  # no path at all, or a character that no path can have
+        pass
+    raise ArgumentError(f"export() writes to a path, such as 'graph.svg', not to {path!r:.60}")

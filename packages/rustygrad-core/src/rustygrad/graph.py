@@ -253,7 +253,9 @@ class Graph(Sequence[Node]):
         backend = backend_of(roots)
         for root in roots:
             if backend is None or not isinstance(root, backend.Value):
-                raise GraphError(f"Graph.capture() takes Values, not {root!r}")
+                one_by_one = isinstance(root, (list, tuple, set)) and len(root) > 0
+                hint = ": give them one by one, Graph.capture(*values)" * one_by_one
+                raise GraphError(f"Graph.capture() takes Values, not {root!r:.60}{hint}")
         if names is not None:
             from .naming import capture_named
 

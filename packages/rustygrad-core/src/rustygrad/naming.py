@@ -51,17 +51,22 @@ def names_of(names: Mapping[str, Any], kind: type[Any]) -> dict[Any, str]:
     unvisited = [(name, x, variables) for name, x in reversed(public)]
     while unvisited:
         name, x, found = unvisited.pop()
-        if isinstance(x, kind):
+        if _is(x, kind):
             found.setdefault(x, name)
-        elif isinstance(x, Module):
+        elif _is(x, Module):
             for path, parameter in x.named_parameters():
                 parameters.setdefault(parameter, f"{name}.{path}")
-        elif isinstance(x, (list, tuple, dict)) and id(x) not in seen:
+        elif _is(x, list, tuple, dict) and id(x) not in seen:
             seen.add(id(x))
-            entries = x.items() if isinstance(x, dict) else enumerate(x)
-            inside = [(f"{name}[{k!r}]", y, items) for k, y in entries if isinstance(y, holders)]
+            entries = x.items() if _is(x, dict) else enumerate(x)
+            inside = [(f"{name}[{k!r}]", y, items) for k, y in entries if _is(y, *holders)]
             unvisited.extend(reversed(inside))
     return items | variables | parameters
+
+
+def _is(x: Any, *kinds: type[Any]) -> bool:
+    """As `isinstance`, without asking the object: a lazy proxy may refuse to tell."""
+    return issubclass(type(x), kinds)
 
 
 def _beginning(graph: Graph, count: int, labels: dict[int, str], outputs: Sequence[int]) -> Graph:

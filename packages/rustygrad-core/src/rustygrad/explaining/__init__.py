@@ -52,9 +52,14 @@ def explain(value: Any, *, of: Any = None, huge: float = 1e6) -> Explanation:
         What to do: keep the operand above 0, as rustygrad.maximum(x, 1e-12) does.
         Note: source lines are shown of what is made inside `with rustygrad.anomaly(raises=False):`.
     """
-    limit = as_number(huge)
+    try:
+        limit = None if isinstance(huge, bool) else as_number(huge)
+    except OverflowError:  # larger than any float
+        limit = None
     if limit is None or not limit > 0.0:
-        raise ArgumentError(f"explain() calls a number huge from a size above 0 on, not {huge!r}")
+        raise ArgumentError(
+            f"explain() calls a number huge from a size above 0 on, not {huge!r:.60}"
+        )
     graph, target, root = _captured(value, of)
     if root is None:
         return NumberSearch(graph, limit).explain(target)

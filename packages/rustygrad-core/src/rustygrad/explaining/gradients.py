@@ -46,6 +46,8 @@ class GradientSearch(Search):
         self.root = root
         self._handed: dict[int, Sequence[float | None]] = {}
         self._uses: dict[int, list[tuple[int, int]]] = {}
+        #: The gradients that backward of this root gives. Nodes may hold those of another one.
+        self._grads: dict[int, float] = {}
         #: Whether some uses were cut off, or drawn as one.
         self._is_part = bool(graph.repeats) or any(graph[i].is_cut for i in graph.names)
 
@@ -60,6 +62,7 @@ class GradientSearch(Search):
             return Explanation("unconnected", what, here, *self._unconnected(), gradient=True)
         if grad[self.root] == 0.0:
             return Explanation("not run", what, here, *self._not_run(), gradient=True)
+        self._sweep()
         kind = self._gradient_kind(number)
         total = None if self._is_part else self._other_total(target)
         if total is not None and (kind == "fine" or self._gradient_kind(total) != kind):
@@ -92,6 +95,14 @@ class GradientSearch(Search):
                         uses[j].append((i, k))
                         uses.setdefault(i, [])
 
+    def _sweep(self) -> None:
+        """Find the gradients on the way; as captured, where the graph does not tell them."""
+        held, grads = self.graph.grad, self._grads
+        for i in sorted(self._uses, reverse=True):
+            shares = [] if self._is_part or i == self.root else [s for *_, s in self._shares(i)]
+            known = [share for share in shares if share is not None]
+            grads[i] = sum(known, 0.0) if known and len(known) == len(shares) else held[i]
+
     def _shares(self, i: int) -> Iterator[tuple[int, int, float | None]]:
         """For each use of a node the user, the position there and the share, in backward's order.
 
@@ -99,7 +110,7 @@ class GradientSearch(Search):
         """
         for user, position in sorted(self._uses[i], key=lambda use: (-use[0], use[1])):
             if user not in self._handed:
-                self._handed[user] = self._vjp(user, self.graph.grad[user])
+                self._handed[user] = self._vjp(user, self._grads[user])
             yield user, position, self._handed[user][position]
 
     def _vjp(self, i: int, g: float) -> Sequence[float | None]:
@@ -118,6 +129,13 @@ class GradientSearch(Search):
             total += share
             size += abs(share)  # where they cancel, little but the last places is left
         return None if i == self.root or same(total, self.graph.grad[i], size) else total
+
+    def notes(self, steps: Sequence[Step], why: str) -> list[str]:
+        """What is to be said of any way, and of a node on which another backward has been."""
+        inner = [] if self._is_part else [i for i in self._uses if i != steps[0].node.index]
+        totals = ((i, self._other_total(i)) for i in inner)
+        other = [self._stale(i, total)[0] for i, total in totals if total is not None]
+        return other[:1] + super().notes(steps, why)
 
     # --- nan, inf and 0 ---
 
@@ -150,7 +168,7 @@ class GradientSearch(Search):
         why, advice = self._why_use(user, position, kind)
         factors = self._factors(user, position)
         steps = self.steps([*way, user], why, factors)
-        if kind != "nan" or math.isfinite(self.graph.grad[user]):
+        if kind != "nan" or math.isfinite(self._grads[user]):
             return steps, why, advice, factors
         # nan out of an incoming inf: where that came from is the rest of the story
         (first, *rest), cause, advice, factors = self._way(user, "inf")
@@ -172,7 +190,7 @@ class GradientSearch(Search):
 
     def _onward(self, i: int, kind: str) -> tuple[list[int], tuple[int, int] | None]:
         """The users to go on to; where there are none, the use that is to blame, if one is."""
-        test, grad = KINDS[kind], self.graph.grad
+        test, grad = KINDS[kind], self._grads
         shares = list(self._shares(i))
         bad = [(u, k) for u, k, share in shares if share is not None and test(share)]
         unknown = [(u, k) for u, k, share in shares if share is None]
@@ -194,8 +212,6 @@ class GradientSearch(Search):
         if total is not None and self._is_part:
             why = f"what hands {self.name(i)} this gradient is not in this part of the graph"
             return why, "explain it in the whole graph"
-        if total is not None:
-            return self._stale(i, total)
         shares = " + ".join(["?" if s is None else show(s) for *_, s in self._shares(i)])
         why = f"the gradients that {self.name(i)} gets are {short(shares)}: "
         if kind == "zero":
@@ -206,8 +222,8 @@ class GradientSearch(Search):
 
     def _why_use(self, user: int, position: int, kind: str) -> Words:
         """Why a use hands on a gradient of that kind, where its own is of another one."""
-        node = self.graph[user]
-        why = f"{call(node)} got the gradient {show(node.grad)} and handed {_NAMES[kind]} on"
+        node, g = self.graph[user], self._grads[user]
+        why = f"{call(node)} got the gradient {show(g)} and handed {_NAMES[kind]} on"
         if node.op is OPAQUE:
             return f"{why}, which only its own code knows", _BY_HAND
         slope = self._vjp(user, 1.0)[position]
@@ -218,7 +234,7 @@ class GradientSearch(Search):
             reason = Reason(f"0 * inf has no value, and {reason.why}", advice)
         else:
             reason = reason_for_slope(kind, node.op, position, node.data, self.operands(user))
-        if kind == "nan" and node.grad == 0.0:
+        if kind == "nan" and g == 0.0:
             return f"{why}: {reason.why}", _GUARD
         return f"{why}: {reason.why}", reason.advice
 
@@ -236,7 +252,7 @@ class GradientSearch(Search):
 
     def _growth(self, target: int, kind: str) -> tuple[list[Step], str, str]:
         """The way that most of the gradient came, as far as what changed it most, and why."""
-        grad, way = self.graph.grad, [target]
+        grad, way = self._grads, [target]
         numbers, counts = [grad[target]], []  # of each step the largest share, then its user's
         while way[-1] != self.root:
             shares = [(u, s) for u, _, s in self._shares(way[-1]) if s is not None]
@@ -263,6 +279,8 @@ class GradientSearch(Search):
         if step % 2 == 0:
             why = f"{self.name(way[at])} adds up {counts[at]} gradients, "
             why += f"which makes {factor} times the largest"
+            if kind == "tiny":
+                why, advice = f"{why}: they nearly cancel", ""
             return self.steps(way[: at + 1], why, self._users(way[at])), why, advice
         why = f"{call(self.graph[way[at]])} multiplied the gradient by {factor}, "
         why += f"and no other step on the way did more to make it {kind}"

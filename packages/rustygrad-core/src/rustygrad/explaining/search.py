@@ -37,7 +37,9 @@ class Search:
 
     def name(self, i: int) -> str:
         """What a node is called, or its index."""
-        return printable(f"{self.graph[i].title}") or f"%{i}"
+        node = self.graph[i]
+        named = node.label or i in self.graph.names
+        return printable(node.title) if named and node.title else f"%{i} {node.title}".rstrip()
 
     def steps(
         self, way: Sequence[int], why: str, beside: Iterable[int] | None = None

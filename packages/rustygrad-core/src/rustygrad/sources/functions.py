@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any, Final
 
 from ..differentiation import differentiate
@@ -45,7 +45,7 @@ class Functions:
         self.of = graph.outputs[0] if of is None else _index(graph, of)
         if wrt is None:
             self.wrt = [*names.inputs, *names.parameters]
-        elif isinstance(wrt, (str, bytes)) or not hasattr(wrt, "__iter__"):
+        elif isinstance(wrt, (str, bytes, Set, Mapping)) or not hasattr(wrt, "__iter__"):
             raise GraphError(f"wrt is a list of nodes, indices or labels, not {wrt!r:.60}")
         else:
             self.wrt = [_index(graph, node) for node in wrt]
