@@ -82,6 +82,12 @@ CYCLES = {
         a.results.append(b)
     """,
     "the dict of a node": "a = Value(1.0); b = a * 2.0; vars(a)['best'] = b",
+    "an attribute, after somebody has cleared the collector's callbacks": """
+        a = Value(1.0); b = a * 2.0; c = b + 1.0
+        vars(Value(1.0))
+        gc.callbacks.clear()
+        a.best = c
+    """,
     "a slot of a subclass": """
         class Slotted(Value): __slots__ = ("best",)
         a = Slotted(1.0); b = a.best = a * 2.0
@@ -155,6 +161,23 @@ def test_nodes_that_outlive_the_module_are_freed_in_peace(run_clean):
         "leaf.best = node\n"
         "class Holder: pass\n"
         "h = Holder(); h.h = h; h.node = node"
+    )
+
+
+def test_a_node_that_python_itself_has_tracked_may_get_attributes(run_clean):
+    run_clean(
+        "import gc, rustygrad\n"
+        "Value = rustygrad.get_backend('c').Value\n"
+        "saved = []\n"
+        "class Revived(Value):\n"
+        "    def __del__(self): saved.append(self)\n"
+        "node = Value(1.0)\n"
+        "try: object.__setattr__(node, '__class__', Revived)\n"
+        "except TypeError: node.__class__ = Revived  # before 3.13\n"
+        "del node\n"
+        "node = saved.pop()\n"
+        "node.me = [node]\n"
+        "gc.collect()"
     )
 
 

@@ -300,6 +300,48 @@ def test_a_signal_handler_cannot_walk_through_what_is_being_swept(run_clean, lay
     )
 
 
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="no Python runs in a thread's sweep there")
+def test_sweeps_of_two_threads_may_end_in_the_order_in_which_they_began(run_clean):
+    run_clean(
+        "import gc, signal, threading, rustygrad\n"
+        "rustygrad.set_backend('c')\n"
+        "Value = rustygrad.Value\n"
+        "model = rustygrad.MLP(4, [64, 64, 1])\n"
+        "x, w = Value(0.5), Value(0.25)\n"
+        "first_is_in, second_is_in, first_is_out = (threading.Event() for _ in range(3))\n"
+        "def chain(count):\n"
+        "    total = Value(0.0)\n"
+        "    for _ in range(count): total = total + w * x\n"
+        "    return total\n"
+        "def collecting(phase, info):\n"  # from 3.12 on the collector runs where signals are looked at
+        "    if threading.current_thread() is first and not first_is_in.is_set():\n"
+        "        first_is_in.set()\n"
+        "        second_is_in.wait(20)\n"
+        "def sweep():\n"
+        "    total = rustygrad.sum([model([1.0, 2.0, 3.0, 4.0]) for _ in range(60)])\n"
+        "    model.layers[0].neurons[0].w[0].__init__(0.5)  # so that much is written out\n"
+        "    gc.callbacks.append(collecting)\n"
+        "    total.backward()\n"
+        "    gc.callbacks.remove(collecting)\n"
+        "    first_is_out.set()\n"
+        "def handler(*_):\n"
+        "    if first_is_in.is_set() and not second_is_in.is_set():\n"
+        "        second_is_in.set()\n"
+        "        first_is_out.wait(20)\n"
+        "for _ in range(3): model([1.0, 2.0, 3.0, 4.0])\n"
+        "root = rustygrad.sum([chain(60_000) for _ in range(8)])\n"
+        "signal.signal(signal.SIGALRM, handler)\n"
+        "first = threading.Thread(target=sweep)\n"
+        "first.start()\n"
+        "assert first_is_in.wait(20)\n"
+        "signal.setitimer(signal.ITIMER_REAL, 0.001)\n"
+        "root.backward()\n"
+        "second_is_in.set()\n"
+        "first.join()\n"
+        "for _ in range(100): chain(10).backward()"
+    )
+
+
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
 def test_a_backward_of_few_large_layers_answers_ctrl_c(run_clean):
     run_clean(

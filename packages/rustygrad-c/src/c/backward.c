@@ -328,8 +328,12 @@ look_at_signals(State *state, Order *order, clock_t *looked)
     }
     Sweep here = {order->mark, state->sweeps};
     state->sweeps = &here;
-    int status = PyErr_CheckSignals();
-    state->sweeps = here.outer;
+    int status = PyErr_CheckSignals(); /* or the collector, and with it another thread */
+    Sweep **place = &state->sweeps;
+    while (*place != &here) { /* the sweep of another thread may have begun later */
+        place = &(*place)->outer;
+    }
+    *place = here.outer;
     return status;
 }
 

@@ -19,7 +19,9 @@ node_track(State *state, Node *node)
     if (node->flags & TRACKED) {
         return;
     }
-    PyObject_GC_Track(node);
+    if (!PyObject_GC_IsTracked((PyObject *)node)) { /* Python itself may have tracked it */
+        PyObject_GC_Track(node);
+    }
     node->flags |= TRACKED;
     state->tracked += !(node->flags & FOREIGN);
     if (node->op == OP_layers) {
@@ -38,24 +40,32 @@ node_untrack(State *state, Node *node)
     }
 }
 
-/* Ask to be called before each full collection. 0, or -1 with an error. */
+/* Whether there are nodes that the collector does not know. */
+static inline int
+are_untracked(State *state)
+{
+    return state->blocks - state->free_count > state->tracked;
+}
+
+/* Have the engine called before each full collection, while there is anything to do then; who
+ * clears the list of callbacks clears ours. 0, or -1 with an error. */
 int
 cycles_watch(State *state)
 {
-    if (state->watching) {
+    if (!are_untracked(state)) {
         return 0;
     }
     PyObject *gc = PyImport_ImportModule("gc");
     PyObject *callbacks = gc ? PyObject_GetAttrString(gc, "callbacks") : NULL;
     PyObject *module = ((PyHeapTypeObject *)state->Value)->ht_module;
     PyObject *ours = callbacks ? PyObject_GetAttrString(module, "before_collection") : NULL;
-    PyObject *done = ours ? PyObject_CallMethod(callbacks, "append", "O", ours) : NULL;
-    state->watching = done != NULL;
+    int there = ours ? PySequence_Contains(callbacks, ours) : -1;
+    PyObject *done = there == 0 ? PyObject_CallMethod(callbacks, "append", "O", ours) : NULL;
     Py_XDECREF(gc);
     Py_XDECREF(callbacks);
     Py_XDECREF(ours);
     Py_XDECREF(done);
-    return state->watching ? 0 : -1;
+    return there > 0 || done != NULL ? 0 : -1;
 }
 
 /* A user has stored something in a node that may point back. 0, or -1 with an error. */
@@ -112,7 +122,7 @@ engine_before_collection(PyObject *module, PyObject *args)
     }
     PyObject *generation = PyDict_GetItemString(info, "generation");
     if (strcmp(phase, "start") != 0 || generation == NULL || PyLong_AsLong(generation) != 2 ||
-        state->blocks - state->free_count == state->tracked) {
+        !are_untracked(state)) {
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
     }
     PyObject *gc = PyImport_ImportModule("gc");

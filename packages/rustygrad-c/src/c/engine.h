@@ -157,7 +157,6 @@ typedef struct {
     PyObject *kept; /* operands that nodes have lost meanwhile */
     Sweep *sweeps;
     int tracking; /* whether the user has made something that could be a cycle */
-    int watching; /* whether before_collection is called before full collections */
     PyObject *current; /* rustygrad.modes.current, a context variable */
     PyObject *plain;   /* rustygrad.modes.PLAIN */
     PyObject *mode;    /* the mode seen last, and what it says */

@@ -2,7 +2,7 @@
  *
  * Nodes of the exact type come from a free list in the module's state, so a
  * training loop reuses the same memory in the order in which it was used.
- * Freeing never recurses: what a dying node held alone waits in a list.
+ * Freeing nodes never recurses: what a dying one held alone waits in a list.
  *
  * Freeing may run Python: finalisers, callbacks of weak references. While it
  * does, the list is empty and nobody waits, so what dies there is freed at

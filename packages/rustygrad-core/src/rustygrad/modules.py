@@ -7,13 +7,14 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from .convert import as_number, backend_of, kind_of
 from .errors import ArgumentError, StateDictError
 from .files import floats_from_json, floats_to_json, read_json, write_text
 from .modes import Mode, current, mode, scope_id, scope_path
 
-__all__ = ["Module", "children", "entries", "outdate", "readers"]
+__all__ = ["Module", "Readers", "children", "each", "entries", "outdate", "readers"]
 
 
 class Module:
@@ -150,7 +151,7 @@ class Module:
             _name_children(caller)  # it has got this module since its first call
         for child in _name_children(self):
             if "_scope_modes" in child.__dict__:
-                outdate(child)  # who else calls it goes by what it learns anew
+                outdate(readers(child))  # who else calls it goes by what it learns anew
             for learned in ("_scope_modes", "_leaves", "_stack", "_stacks"):  # under another name
                 child.__dict__.pop(learned, None)
         self.named_parameters()  # marks them as parameters
@@ -172,17 +173,28 @@ _LEARNED = (
 )  # fmt: skip
 
 
-def readers(module: Module) -> list[Any]:
-    """Those who have learned what a module computes, see `stacking`."""
-    known = [reader() for reader in module.__dict__.get("_readers", ())]
-    return [reader for reader in known if reader is not None]
+#: Who has learned what a module computes, see `stacking`; those that are gone are not there.
+Readers = WeakValueDictionary[int, Any]
+_NOBODY: Readers = WeakValueDictionary()
 
 
-def outdate(module: Module) -> None:
-    """Let those who have learned what a module computes learn it anew."""
-    for reader in readers(module):
+def readers(module: Module) -> Readers:
+    """Those who have learned what a module computes."""
+    known: Readers = module.__dict__.get("_readers", _NOBODY)
+    return known
+
+
+def each(told: Readers) -> list[Any]:
+    """Each of them that is still there; other threads may add some meanwhile."""
+    return [reader for ref in told.valuerefs() if (reader := ref()) is not None]
+
+
+def outdate(told: Readers) -> None:
+    """Let those who have learned what a module computes learn it anew, when they are called."""
+    for reader in each(told):
         reader._version[0] += 1
         reader.__dict__["_tries"] = 0
+    told.clear()
 
 
 def _calling_module() -> Module | None:

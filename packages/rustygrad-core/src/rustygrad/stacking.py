@@ -9,13 +9,12 @@ and tells them when such an attribute is assigned.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
 from .interfaces import DenseLayer, Stack
 from .modes import Mode, current
-from .modules import Module, children, entries, outdate, readers
+from .modules import Module, Readers, children, each, entries, outdate, readers
 
 __all__ = ["Observed", "Stacked", "learn_ways", "runs"]
 
@@ -36,27 +35,29 @@ class Observed(Module):
     """A module that tells those who have learned from it when an attribute changes."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        before = self.__dict__.get(name)
+        told, before = readers(self), self.__dict__.get(name)
         super().__setattr__(name, value)
-        self._changed(name, before, value)
+        _tell(told, name, before, value)
 
     def __delattr__(self, name: str) -> None:
-        before = self.__dict__.get(name)
+        told, before = readers(self), self.__dict__.get(name)
         super().__delattr__(name)
-        self._changed(name, before)
+        _tell(told, name, before)
 
-    def _changed(self, name: str, *items: Any) -> None:
-        if name in _COMPUTE:
-            outdate(self)
-        elif not all(isinstance(item, _PLAIN) for item in items):
-            for reader in readers(self):
-                reader.__dict__["_leaves"] = None  # there may be more parameters now, or fewer
+
+def _tell(told: Readers, name: str, *items: Any) -> None:
+    """Tell those who have learned from a module that an attribute has changed, from and to this."""
+    if name in _COMPUTE:
+        outdate(told)
+    elif not all(isinstance(item, _PLAIN) for item in items):
+        for reader in each(told):
+            reader.__dict__["_leaves"] = None  # there may be more parameters now, or fewer
 
 
 def _add_reader(module: Module, reader: Module) -> None:
-    """Note that one has learned what another computes; those that are gone are forgotten."""
-    others = [other for other in readers(module) if other is not reader]
-    module.__dict__["_readers"] = [weakref.ref(each) for each in (*others, reader)]
+    """Note that one learns what another computes."""
+    known = module.__dict__.setdefault("_readers", Readers())
+    known[id(reader)] = reader
 
 
 class Stacked(Observed):
