@@ -492,3 +492,11 @@ def test_the_builder_stamps_its_scope():
     builder.scope = scope_id("here")
     builder.add(LEAF, (), 1.0, role="input")
     assert builder.build([0])[0].scope == "here"
+
+
+def test_a_node_that_was_made_of_itself_later_is_refused():
+    first = Value(1.0)
+    last = first * 2 + 1
+    first.__init__(5.0, (last,), "f")
+    with pytest.raises(GraphError, match=r"is made of itself: it was given operands, by __init__"):
+        Graph.capture(last)
