@@ -194,6 +194,40 @@ def test_below_a_node_of_the_users_own_gradients_are_unknown_before_backward(rea
     assert read(c).facts(0) == {"data": "2.0", "grad": "?"}
 
 
+def changed():
+    a = Value(3.0, label="a")
+    b = a * a
+    loss = b + a
+    loss.label = "l"
+    loss.backward()
+    a.data = 100.0
+    return loss
+
+
+def test_data_that_were_changed_after_they_were_used_are_no_equation(read):
+    page = read(changed())
+    assert "the data of 2 nodes (v₁, l) do not follow from the operands" in page.text("#notice")
+    assert page.text("#notice").endswith(
+        "Export before data is changed, that is before optimizer.step()."
+    )
+    told = []
+    for _ in range(5):
+        page.press("ArrowRight")
+        said = "Data was changed after it was computed: its operands give 10000.0 now."
+        told.append((page.story, said in page.text("#story"), said in page.text("#live")))
+        if page.story == "v1 is computed":
+            assert page.texts("#story .equation.numbers") == ["v1≠100.0×100.0"]
+    assert told[0] == ("v1 is computed", True, True)
+    assert told[4] == ("v1 hands on", True, False)
+
+
+def test_data_that_were_not_changed_are_not_said_to_be(read):
+    page = read(shared())
+    assert page.count("#notice:visible") == 0
+    page.press("ArrowRight")
+    assert page.count("#story .mistake") == 0
+
+
 def test_several_results_are_played_one_after_the_other(read):
     a = Value(2.0, label="a")
     p, q = a * 3.0, a * 5.0

@@ -103,6 +103,27 @@ def test_an_opaque_node_has_its_name_and_no_formula():
     assert "recursion" not in record["sweeps"][0]
 
 
+def test_it_says_which_data_no_longer_follow_from_their_operands(monkeypatch):
+    model = MLP(2, [3, 1])
+    loss = model([1.0, 1.0]) ** 2
+    assert described(loss)["changed"] == {"count": 0, "now": {}}
+    was = loss.data
+    loss.data = 100.0
+    record = described(loss)["changed"]
+    assert record == {"count": 1, "now": {str(Graph.capture(loss).outputs[0]): was}}
+    for parameter in model.parameters():
+        parameter.data += 1.0
+    changed = described(loss)["changed"]["count"]
+    assert changed > 1
+    monkeypatch.setattr(module, "LARGEST", 30)
+    assert described(loss)["changed"]["count"] == changed
+
+
+def test_what_expand_writes_out_has_not_been_changed():
+    loss = rustygrad.sum([Value(1e16), Value(1.0), Value(-1e16)]) * 2.0
+    assert described(loss, expand=True)["changed"] == {"count": 0, "now": {}}
+
+
 def test_an_empty_graph_has_a_page():
     whole = Graph.capture(Value(1.0)).to_json()
     empty = {key: value for key, value in whole.items() if key == "format"}

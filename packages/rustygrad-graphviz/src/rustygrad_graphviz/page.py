@@ -24,6 +24,7 @@ from rustygrad.formulas import forward_formula, local_formulas
 from rustygrad.graph import ROLES, Graph
 from rustygrad.modes import scope_path
 from rustygrad.ops import LEAF, OPAQUE, by_code
+from rustygrad.recomputing import changed
 
 from ._version import __version__
 from .fitting import condensed
@@ -101,9 +102,9 @@ def page(graph: Graph, *, title: str = "", expand: bool = False) -> str:
     """
     check("title", title)
     check("expand", expand)
-    graph, note = _fitted(graph.expand() if expand else graph)
+    shown, note = _fitted(graph.expand() if expand else graph)
     before, _, after = template().partition(_PLACE)
-    described = _described(graph, title, expand) | {"note": note}
+    described = _described(shown, title, expand) | {"note": note, "changed": _changed(graph, shown)}
     text = json.dumps(described, allow_nan=False, separators=(",", ":"))
     return before + text.replace("<", "\\u003c") + after
 
@@ -173,6 +174,19 @@ class _Texts(dict[str, int]):
 
     def number(self, text: str) -> int:
         return self.setdefault(text, len(self))
+
+
+def _changed(graph: Graph, shown: Graph) -> dict[str, Any]:
+    """How many nodes' data no longer follow from their operands, and what the operands give now.
+
+    They are counted before anything is folded, and those are listed that are shown.
+    """
+    count = sum(changed(graph, i) is not None for i in range(len(graph)))
+    now = ((i, changed(shown, i)) for i in range(len(shown) if count else 0))
+    return {
+        "count": count,
+        "now": {str(i): floats_to_json([x])[0] for i, x in now if x is not None},
+    }
 
 
 def _column(typecode: str, numbers: Iterable[Any]) -> str:

@@ -43,6 +43,10 @@ export class Graph {
     this.data = column("d", record.data);
     this.grad = column("d", record.grad);
     this.slope = column("d", record.slope);
+    /** What operations give now whose data no longer follow from their operands. @type {Map<number, number>} */
+    this.changed = new Map(
+      Object.entries(record.changed.now).map(([i, x]) => [Number(i), float(x)]),
+    );
     this.outputs = /** @type {number[]} */ (record.outputs);
     this.groupOf = column("I", record.group);
     this.groupParent = /** @type {number[]} */ (record.groups.parent);

@@ -316,6 +316,14 @@ function choose(sweep) {
   refold();
 }
 
+/** What is to be said of data that no longer follow from their operands. @param {number} nodes how many */
+function changedData(nodes) {
+  const named = [...graph.changed.keys()].slice(0, 3).map((i) => cut(graph.name(i), 24));
+  if (named.length && nodes > named.length) named.push("…");
+  const which = named.length ? ` (${named.join(", ")})` : "";
+  return `Data was changed after it was used: the data of ${plural(nodes, "node")}${which} ${nodes === 1 ? "does" : "do"} not follow from the operands any more, and what is played mixes new numbers with old results. Export before data is changed, that is before optimizer.step().`;
+}
+
 /** What stands above the graph. */
 function introduce() {
   const title = graph.title || (graph.count ? "A graph" : "An empty graph");
@@ -336,6 +344,7 @@ function introduce() {
     notes.push(
       "Every gradient is 0: backward() has not run, or handed nothing on. The gradients shown are what it would give from the result.",
     );
+  if (graph.record.changed.count) notes.push(changedData(graph.record.changed.count));
   if (graph.outputs.length > graph.record.sweeps.length)
     notes.push(
       `Backward is played from the first ${graph.record.sweeps.length} of ${graph.outputs.length} results.`,

@@ -105,13 +105,14 @@ export class Narrator {
   #forward(i) {
     const { graph } = this;
     const operands = graph.operandsOf(i);
-    const said = `${graph.name(i)} is computed: ${graph.symbol(i)} of ${[...operands.subarray(0, 4)].map((j) => graph.name(j)).join(", ")}${operands.length > 4 ? ` and ${count(operands.length - 4)} more` : ""} is ${repr(graph.data[i])}.`;
+    const changed = this.#changed(i);
+    const said = `${graph.name(i)} is computed: ${graph.symbol(i)} of ${[...operands.subarray(0, 4)].map((j) => graph.name(j)).join(", ")}${operands.length > 4 ? ` and ${count(operands.length - 4)} more` : ""} is ${repr(graph.data[i])}.${changed && ` ${changed}`}`;
     const formula = graph.forward(i);
-    /** @param {typeof symbolOf} show */
-    const written = (show) => {
+    /** @param {typeof symbolOf} show @param {string} sign */
+    const written = (show, sign = "=") => {
       const pieces = typeset(formula, operandsOf(graph, i, show));
       return pieces
-        ? equation([symbolOf(graph, i), operator("=")], pieces)
+        ? equation([symbolOf(graph, i), operator(sign)], pieces)
         : h("code", {}, formula);
     };
     const body = [
@@ -120,7 +121,10 @@ export class Narrator {
         h(
           "div",
           { class: "equation numbers" },
-          written((_, j) => (j === i ? symbolOf(graph, j) : numeral(graph.data[j]))),
+          written(
+            (_, j) => (j === i ? symbolOf(graph, j) : numeral(graph.data[j])),
+            changed ? "≠" : "=",
+          ),
         ),
       h(
         "div",
@@ -128,6 +132,7 @@ export class Narrator {
         h("span", {}, name(graph, i), " = "),
         h("output", { class: "data" }, repr(graph.data[i])),
       ),
+      changed && h("p", { class: "mistake" }, changed),
       graph.isOpaque(i) &&
         h(
           "p",
@@ -142,6 +147,14 @@ export class Narrator {
       ),
     ];
     return { phase: "Forward", title: "is computed", said, body };
+  }
+
+  /** What is to be said where a node's data no longer follow from its operands. @param {number} i */
+  #changed(i) {
+    const now = this.graph.changed.get(i);
+    return now === undefined
+      ? ""
+      : `Data was changed after it was computed: its operands give ${repr(now)} now.`;
   }
 
   /** @returns {Story} */
@@ -183,6 +196,7 @@ export class Narrator {
   #backward({ node, from, to }) {
     const { graph, record } = this;
     const g = record.gradient(node, from);
+    const changed = this.#changed(node);
     const ks = Array.from({ length: to - from }, (_, k) => from + k);
     const first = ks
       .slice(0, 3)
@@ -212,6 +226,7 @@ export class Narrator {
                   ? "both its operands, which are the same node."
                   : `each of its ${count(ks.length)} operands.`,
             ),
+        changed && h("p", { class: "mistake" }, changed),
         ...firstFew(ks, (k) => this.handover(k)),
       ],
     };
