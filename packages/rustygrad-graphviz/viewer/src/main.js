@@ -119,8 +119,10 @@ function showCompared(now) {
   const comparison = played.comparisons?.[state.kind];
   if (!comparison) return { text: "", phase: "" };
   state.event = now;
-  right.update(played.moments.compared(comparison.right, now, () => ""));
-  wrong.update(played.moments.compared(comparison.wrong, now, (i) => comparison.reason(i, now)));
+  const { moments } = played;
+  const reason = (/** @type {number} */ i) => comparison.reason(i, now);
+  right.update(moments.compared(comparison.right, now, () => "", []));
+  wrong.update(moments.compared(comparison.wrong, now, reason, comparison.spoilt));
   byId("wrong-name").textContent = `${KINDS[state.kind].title}: ${comparison.verdict}`;
   fill(byId("right-caption"), comparison.caption(false, now - 1));
   const caption = comparison.caption(true, now - 1);
@@ -155,10 +157,9 @@ function showCompared(now) {
     [right, comparison.right],
     [wrong, comparison.wrong],
   ])) {
-    const k = now - 1;
+    const k = Math.min(now, record.length) - 1; // where a shorter one ended
     if (k < 0) view.follow(folding.itemOf(record.root));
-    else if (k < record.length)
-      view.follow(folding.itemOf(record.to(k)), [folding.itemOf(record.from(k))]);
+    else view.follow(folding.itemOf(record.to(k)), [folding.itemOf(record.from(k))]);
   }
   refreshInspector();
   return { text: `Share ${now}: ${caption.textContent}`, phase: "Shares" };
