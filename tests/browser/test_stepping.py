@@ -6,7 +6,7 @@ import struct
 
 import pytest
 import rustygrad
-from graphs import expression, mlp, moons, neuron, shared
+from graphs import called, expression, mlp, moons, neuron, shared
 from rustygrad import Graph, Value
 from rustygrad_graphviz.page import page
 from rustygrad_graphviz.playback import backward, local_derivatives
@@ -186,6 +186,41 @@ def test_below_a_node_of_the_users_own_gradients_are_as_captured(read):
     assert "as captured: 12.0" in page.text("#story")
     page.press("w")
     assert "no other order can be played" in page.text("#toast")
+
+
+def told(page):
+    """What each step says, by its heading."""
+    stories = {}
+    for _ in range(int(page.step.split(" / ")[1])):
+        page.press("ArrowRight")
+        stories[page.story] = " ".join(page.text("#story").split())
+    return stories
+
+
+def test_a_folded_module_is_not_called_a_node_of_the_users_own(read):
+    loss = mlp()
+    page = read(Graph.capture(loss).fold())
+    assert "is computed from them and from what is inside the folded modules" in page.text("#story")
+    stories = told(page)
+    assert not any("of your own" in story or "Python" in story for story in stories.values())
+    assert "A module, folded" in stories["out is computed"]
+    assert "operands receive is not shown" in stories["out hands on"]
+    page.press("w")
+    assert page.text("#toast").startswith("Modules are folded here, or nodes drawn together.")
+    page.facts(Graph.capture(loss).fold().outputs[0])
+    assert "folded module layers.1" in page.text("#inspector .facts")
+
+
+def test_nodes_drawn_once_are_not_called_nodes_of_the_users_own(read):
+    values = [Value(float(i)) * 3.0 - 1.0 for i in range(30)]
+    page = read(Graph.capture(called("loss", rustygrad.sum([v**2 for v in values]))).collapse())
+    assert page.texts("#right .badge text") == ["× × 30", "\N{MINUS SIGN} × 30", "x² × 30", "sum"]
+    assert "from them, one node at a time" in page.text("#story")
+    stories = told(page)
+    assert not any("of your own" in story or "Python" in story for story in stories.values())
+    once = "30 nodes that do the same, drawn once, with the numbers of the first."
+    assert sum(once in story for story in stories.values()) == 6
+    assert "Its operands stand for several nodes each" in stories["loss is computed"]
 
 
 def test_below_a_node_of_the_users_own_gradients_are_unknown_before_backward(read):

@@ -21,13 +21,13 @@ from typing import IO, Any, Final
 from rustygrad.errors import GraphError, OptionError, PluginError
 from rustygrad.files import floats_to_json
 from rustygrad.formulas import forward_formula, local_formulas
-from rustygrad.graph import ROLES, Graph
+from rustygrad.graph import ROLES, Graph, Node
 from rustygrad.modes import scope_path
 from rustygrad.ops import LEAF, OPAQUE, by_code
 from rustygrad.recomputing import changed
 
 from ._version import __version__
-from .fitting import condensed
+from .fitting import condensed, is_module
 from .groups import groups
 from .options import check
 from .playback import Record, backward, local_derivatives, once, recursion, visits
@@ -142,9 +142,7 @@ def _described(graph: Graph, title: str, expanded: bool) -> dict[str, Any]:
         "ran": any(graph.grad),
         "roles": ROLES,
         "lastFirst": [op.symbol for op in map(by_code, set(graph.op)) if op.last_first],
-        "op": _column(
-            "B", [0 if c == LEAF.code else 2 if c == OPAQUE.code else 1 for c in graph.op]
-        ),
+        "op": _column("B", [_kind(node) for node in graph]),
         "symbol": _column("I", [symbols.number(node.symbol) for node in graph]),
         "offsets": _column("I", graph.offsets),
         "operands": _column("I", graph.operands),
@@ -167,6 +165,13 @@ def _described(graph: Graph, title: str, expanded: bool) -> dict[str, Any]:
         "symbols": list(symbols),
         "formulas": list(formulas),
     }
+
+
+def _kind(node: Node) -> int:
+    """0 a leaf, 1 an operation; 2 the user's own, 3 a folded module, 4 what repeats, drawn once."""
+    if node.op is not OPAQUE:
+        return int(node.op is not LEAF)
+    return 3 if is_module(node) else 4 if node.index in node.graph.repeats else 2
 
 
 class _Texts(dict[str, int]):

@@ -154,7 +154,7 @@ export class Cards {
       : { x1: width, x2: width + GAP, y1: middle, y2: middle };
     const badge = s(
       "g",
-      { class: this.graph.isOpaque(i) ? "badge opaque" : "badge" },
+      { class: this.graph.isOwn(i) ? "badge own" : "badge" },
       s("rect", { width, height: BADGE, rx: BADGE / 2 }),
       text("", width / 2, 17.5, this.#symbol(i), "middle"),
     );

@@ -273,7 +273,9 @@ function setMode(mode) {
   if (mode === "wrong" && !possible) {
     toast(
       played.record.length
-        ? "A node of your own hands on in its own way, so no other order can be played here."
+        ? graph.hasOwn
+          ? "A node of your own hands on in its own way, so no other order can be played here."
+          : "Modules are folded here, or nodes drawn together. What they hand on inside is not known, so no other order can be played."
         : "Nothing is handed on here, in whatever order.",
     );
     return;

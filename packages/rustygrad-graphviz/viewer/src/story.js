@@ -92,7 +92,7 @@ export class Narrator {
     const said =
       leaves.length === graph.count
         ? `${numbers} and no operation: nothing is computed.`
-        : `${those} Everything else is computed from ${given === 1 ? "it" : "them"}, one node at a time.`;
+        : `${those} Everything else is computed from ${given === 1 ? "it" : "them"}${graph.hasModules ? " and from what is inside the folded modules" : ""}, one node at a time.`;
     return {
       phase: "Forward",
       title: "What is given",
@@ -137,7 +137,8 @@ export class Narrator {
         h(
           "p",
           { class: "aside" },
-          "A node of your own: built by hand or by custom(). Only its Python code knows how it came to this number.",
+          this.#inside(i),
+          graph.isOwn(i) && " Only its Python code knows how it came to this number.",
         ),
       h(
         "p",
@@ -147,6 +148,21 @@ export class Narrator {
       ),
     ];
     return { phase: "Forward", title: "is computed", said, body };
+  }
+
+  /** Why a node has no formula. @param {number} i */
+  #inside(i) {
+    const { graph } = this;
+    if (graph.isOwn(i)) return "A node of your own: built by hand or by custom().";
+    const several = graph.standsFor(i) > 1;
+    const first = "drawn once, with the numbers of the first";
+    if (graph.isModule(i))
+      return several
+        ? `${count(graph.standsFor(i))} results of modules, folded and ${first}: how one comes to its number is left out.`
+        : "A module, folded: how it comes to this number is left out.";
+    return several
+      ? `${count(graph.standsFor(i))} nodes that do the same, ${first}.`
+      : "Its operands stand for several nodes each, and not all of their numbers are here.";
   }
 
   /** What is to be said where a node's data no longer follow from its operands. @param {number} i */
@@ -212,7 +228,9 @@ export class Narrator {
           ? h(
               "p",
               {},
-              "A node of your own. Only its Python code knows what it hands on, so what its operands receive is not shown.",
+              this.#inside(node),
+              graph.isOwn(node) && " Only its Python code knows what it hands on.",
+              " So what its operands receive is not shown.",
             )
           : h(
               "p",
