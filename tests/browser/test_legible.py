@@ -2,8 +2,20 @@
 
 import pytest
 import rustygrad
-from graphs import DESKTOP, PHONE, called, chain, expression, fan, mlp, moons, neuron, shared
-from rustygrad import Graph, Value
+from graphs import (
+    DESKTOP,
+    PHONE,
+    called,
+    chain,
+    expression,
+    fan,
+    labelled,
+    mlp,
+    moons,
+    neuron,
+    shared,
+)
+from rustygrad import MLP, Graph, Value
 
 BOX = "(e) => { const {left, right, top, bottom} = e.getBoundingClientRect(); return {left, right, top, bottom}; }"
 
@@ -88,9 +100,35 @@ def test_a_name_that_is_too_long_is_cut_and_whole_in_its_tooltip(read):
     name = "W" * 60
     page = read(called("out", Value(1.0, label=name) * 2.0))
     card = page.page.locator("#right .card.input")
-    assert card.locator(".name").text_content().endswith("W…")
+    assert set(card.locator(".name").text_content()) == set("W…")
     assert card.locator("title").text_content() == name
     assert within(card.locator(".name").evaluate(BOX), card.locator(".paper").evaluate(BOX))
+
+
+def deep():
+    """Two parameters with long paths that differ at their ends, in a module with one too."""
+
+    class Outer(rustygrad.Module):
+        def __init__(self):
+            self.encoder_of_everything = {"first_half_of_it": MLP(2, [1, 1])}
+
+        def forward(self, x):
+            return self.encoder_of_everything["first_half_of_it"](x)
+
+    return called("out", labelled(Outer())([Value(1.0, label="x0"), Value(-2.0, label="x1")]))
+
+
+def test_of_long_names_the_ends_are_shown_which_tell_them_apart(read):
+    page = read(deep())
+    frames = page.texts("#right .frame .hint")
+    assert len(frames) == len(set(frames)) > 1
+    page.press("ArrowRight")
+    named = page.page.locator("#story .equation").first.text_content()
+    for end in ("w.0", "w.1", "b"):
+        assert f"neurons.0.{end}" in named
+        chip = page.page.locator(".neighbours .node, #story p .node", has_text=f"neurons.0.{end}")
+        assert chip.evaluate("(e) => e.scrollWidth <= e.clientWidth")
+    assert "…" in named
 
 
 def test_numbers_on_parallel_lines_lie_beside_each_other(read):

@@ -185,7 +185,11 @@ def _number(x: float, digits: int) -> str:
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    """The text without its middle, if it is long: paths of parameters differ at their ends."""
+    if len(text) <= _LONGEST:
+        return text
+    start = _LONGEST // 3
+    return f"{text[:start].rstrip('.')}…{text[start + 1 - _LONGEST :].lstrip('.')}"
 
 
 def _quoted(text: str) -> str:
