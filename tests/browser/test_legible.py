@@ -159,6 +159,32 @@ def test_numbers_are_never_broken_nor_cut(read, keys, size):
         assert all(apart(a, b) for k, a in enumerate(inside) for b in inside[:k])
 
 
+def wide():
+    """Long names, long numbers, and long formulas of both."""
+    a = Value(-0.7312715117751976, label="some_name_" * 6)
+    b = Value(0.6948674738744653e-200, label="a_long_name " * 40)
+    c = rustygrad.dot([a, b, a], [a, a, b]) + (a * b) ** 2 + a / b
+    return called("the_label_of_the_result_is_long_too", c.sigmoid() * a)
+
+
+TOO_WIDE = """(panel) => [...panel.querySelectorAll("*")].filter((e) => {
+  const beyond = e.getBoundingClientRect().right > panel.getBoundingClientRect().right + 0.5;
+  return beyond || (e instanceof HTMLElement && e.clientWidth && e.scrollWidth > e.clientWidth);
+}).map((e) => `${e.localName}.${e.className}: ${e.textContent}`)"""
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+@pytest.mark.parametrize("make", [wide, deep, moons])
+def test_nothing_beside_the_graph_is_cut_at_its_edge(read, make, size):
+    value = make()
+    page = read(value, size=size)
+    page.facts(0)
+    for keys in ([], ["ArrowRight"], ["End"], *[["ArrowLeft"]] * 10, ["w"], ["End"]):
+        page.press(*keys)
+        assert page.page.locator("#story").evaluate(TOO_WIDE) == []
+        assert page.page.locator("#inspector").evaluate(TOO_WIDE) == []
+
+
 def test_both_numbers_of_a_comparison_stand_on_one_line(read):
     page = read(mlp())
     page.press("w", "End")

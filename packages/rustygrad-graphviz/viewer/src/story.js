@@ -1,7 +1,7 @@
 // What a step says: in a sentence for everybody, and with its formulas and numbers.
 
 import { h, m } from "./dom.js";
-import { equation, numeral, operandsOf, operator, partial, symbolOf, typeset } from "./formula.js";
+import { equation, numeral, operandsOf, partial, symbolOf, typeset } from "./formula.js";
 import { name, nodeButton } from "./names.js";
 import { count, plural, repr } from "./numbers.js";
 
@@ -110,10 +110,8 @@ export class Narrator {
     const formula = graph.forward(i);
     /** @param {typeof symbolOf} show @param {string} sign */
     const written = (show, sign = "=") => {
-      const pieces = typeset(formula, operandsOf(graph, i, show));
-      return pieces
-        ? equation([symbolOf(graph, i), operator(sign)], pieces)
-        : h("code", {}, formula);
+      const right = typeset(formula, operandsOf(graph, i, show));
+      return right ? equation(symbolOf(graph, i), sign, right) : h("code", {}, formula);
     };
     const body = [
       formula && h("div", { class: "equation" }, written(symbolOf)),
@@ -178,13 +176,8 @@ export class Narrator {
     const { record, graph } = this;
     const by = repr(record.seed);
     const said = `Backward starts at ${graph.name(record.root)}. Its gradient is ${by}.`;
-    const math = m(
-      "math",
-      {},
-      partial(symbolOf(graph, record.root), symbolOf(graph, record.root)),
-      operator("="),
-      numeral(record.seed),
-    );
+    const itself = partial(symbolOf(graph, record.root), symbolOf(graph, record.root));
+    const math = equation(itself, "=", numeral(record.seed));
     return {
       phase: "Backward",
       title: "starts here",
@@ -297,11 +290,11 @@ export class Narrator {
     const g = record.gradient(i, k);
     const before = record.gradient(j, k);
     const formula = graph.local(edge);
-    const pieces = /^-?[\d.]+$/.test(formula)
+    const slope = /^-?[\d.]+$/.test(formula)
       ? null
       : typeset(formula, operandsOf(graph, i, symbolOf));
-    const local = pieces
-      ? equation([partial(out(), x()), operator("=")], pieces)
+    const local = slope
+      ? equation(partial(out(), x()), "=", slope)
       : m("math", {}, partial(out(), x()));
     // the product is the engine's; this asks only whether a plain = would be true to the last digit
     const exact = Object.is(graph.slope[edge] * g, record.products[k]) || this.#known(i, g) === "?";
@@ -328,7 +321,7 @@ export class Narrator {
         row(
           "grad sum",
           "sum so far",
-          m("math", {}, numeral(before), operator("+"), signed(record.products[k])),
+          equation(numeral(before), "+", signed(record.products[k])),
           this.#known(j, record.sums[k]),
         ),
       ),
