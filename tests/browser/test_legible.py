@@ -7,9 +7,11 @@ from graphs import (
     PHONE,
     called,
     chain,
+    crowd,
     expression,
     fan,
     labelled,
+    layers,
     mlp,
     moons,
     neuron,
@@ -239,7 +241,9 @@ def test_the_spaces_around_a_sign_are_even(read):
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE])
-@pytest.mark.parametrize("make", [expression, shared, neuron, mlp, moons, chain, fan])
+@pytest.mark.parametrize(
+    "make", [expression, shared, neuron, mlp, moons, chain, fan, layers, crowd]
+)
 def test_it_opens_large_enough_to_read_and_fit_shows_all(read, make, size):
     page = read(make(), size=size, reduced_motion="reduce")
     assert scale(page) >= 0.649
@@ -247,6 +251,15 @@ def test_it_opens_large_enough_to_read_and_fit_shows_all(read, make, size):
     assert sum(within(card, drawing) for card in boxes(page, "#right .card")) >= 2
     page.press("0")
     assert all(within(card, drawing) for card in boxes(page, "#right .card"))
+    assert all(within(link, drawing) for link in boxes(page, "#right .link"))
+
+
+def test_a_result_is_to_be_seen_where_its_operands_are_in_runs(read):
+    page = read(crowd())
+    assert page.texts("#right .card.output .name") == ["total"]
+    first, *_, last = boxes(page, "#right .card.folded")
+    assert page.texts("#right .folded .name")[0].startswith("v₀ ")
+    assert first["top"] < last["top"]
 
 
 @pytest.mark.parametrize("make", [chain, mlp])
