@@ -64,6 +64,17 @@ def fan():
     return rustygrad.Graph.capture(*outputs)
 
 
+def layers():
+    """Twenty results of one input, each in two steps."""
+    x = Value(2.0, label="x")
+    return rustygrad.Graph.capture(*[called(f"out{i}", (x * i).tanh()) for i in range(20)])
+
+
+def crowd():
+    """A sum of 500 inputs, which fold into runs."""
+    return called("total", rustygrad.sum([Value(float(i), label=f"w{i}") for i in range(500)]))
+
+
 def inputs():
     return [Value(1.0, label="x0"), Value(-2.0, label="x1")]
 

@@ -2,8 +2,22 @@
 
 import pytest
 import rustygrad
-from graphs import DESKTOP, PHONE, called, chain, expression, fan, mlp, moons, neuron, shared
-from rustygrad import Graph, Value
+from graphs import (
+    DESKTOP,
+    PHONE,
+    called,
+    chain,
+    crowd,
+    expression,
+    fan,
+    labelled,
+    layers,
+    mlp,
+    moons,
+    neuron,
+    shared,
+)
+from rustygrad import MLP, Graph, Value
 
 BOX = "(e) => { const {left, right, top, bottom} = e.getBoundingClientRect(); return {left, right, top, bottom}; }"
 
@@ -88,9 +102,35 @@ def test_a_name_that_is_too_long_is_cut_and_whole_in_its_tooltip(read):
     name = "W" * 60
     page = read(called("out", Value(1.0, label=name) * 2.0))
     card = page.page.locator("#right .card.input")
-    assert card.locator(".name").text_content().endswith("W…")
+    assert set(card.locator(".name").text_content()) == set("W…")
     assert card.locator("title").text_content() == name
     assert within(card.locator(".name").evaluate(BOX), card.locator(".paper").evaluate(BOX))
+
+
+def deep():
+    """Two parameters with long paths that differ at their ends, in a module with one too."""
+
+    class Outer(rustygrad.Module):
+        def __init__(self):
+            self.encoder_of_everything = {"first_half_of_it": MLP(2, [1, 1])}
+
+        def forward(self, x):
+            return self.encoder_of_everything["first_half_of_it"](x)
+
+    return called("out", labelled(Outer())([Value(1.0, label="x0"), Value(-2.0, label="x1")]))
+
+
+def test_of_long_names_the_ends_are_shown_which_tell_them_apart(read):
+    page = read(deep())
+    frames = page.texts("#right .frame .hint")
+    assert len(frames) == len(set(frames)) > 1
+    page.press("ArrowRight")
+    named = page.page.locator("#story .equation").first.text_content()
+    for end in ("w.0", "w.1", "b"):
+        assert f"neurons.0.{end}" in named
+        chip = page.page.locator(".neighbours .node, #story p .node", has_text=f"neurons.0.{end}")
+        assert chip.evaluate("(e) => e.scrollWidth <= e.clientWidth")
+    assert "…" in named
 
 
 def test_numbers_on_parallel_lines_lie_beside_each_other(read):
@@ -119,6 +159,32 @@ def test_numbers_are_never_broken_nor_cut(read, keys, size):
     for row in page.page.locator("#story .leaves li, #story .verdict tr").all():
         inside = row.locator(".node, output").evaluate_all(f"(all) => all.map({BOX})")
         assert all(apart(a, b) for k, a in enumerate(inside) for b in inside[:k])
+
+
+def wide():
+    """Long names, long numbers, and long formulas of both."""
+    a = Value(-0.7312715117751976, label="some_name_" * 6)
+    b = Value(0.6948674738744653e-200, label="a_long_name " * 40)
+    c = rustygrad.dot([a, b, a], [a, a, b]) + (a * b) ** 2 + a / b
+    return called("the_label_of_the_result_is_long_too", c.sigmoid() * a)
+
+
+TOO_WIDE = """(panel) => [...panel.querySelectorAll("*")].filter((e) => {
+  const beyond = e.getBoundingClientRect().right > panel.getBoundingClientRect().right + 0.5;
+  return beyond || (e instanceof HTMLElement && e.clientWidth && e.scrollWidth > e.clientWidth);
+}).map((e) => `${e.localName}.${e.className}: ${e.textContent}`)"""
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+@pytest.mark.parametrize("make", [wide, deep, moons])
+def test_nothing_beside_the_graph_is_cut_at_its_edge(read, make, size):
+    value = make()
+    page = read(value, size=size)
+    page.facts(0)
+    for keys in ([], ["ArrowRight"], ["End"], *[["ArrowLeft"]] * 10, ["w"], ["End"]):
+        page.press(*keys)
+        assert page.page.locator("#story").evaluate(TOO_WIDE) == []
+        assert page.page.locator("#inspector").evaluate(TOO_WIDE) == []
 
 
 def test_both_numbers_of_a_comparison_stand_on_one_line(read):
@@ -175,7 +241,9 @@ def test_the_spaces_around_a_sign_are_even(read):
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE])
-@pytest.mark.parametrize("make", [expression, shared, neuron, mlp, moons, chain, fan])
+@pytest.mark.parametrize(
+    "make", [expression, shared, neuron, mlp, moons, chain, fan, layers, crowd]
+)
 def test_it_opens_large_enough_to_read_and_fit_shows_all(read, make, size):
     page = read(make(), size=size, reduced_motion="reduce")
     assert scale(page) >= 0.649
@@ -183,6 +251,15 @@ def test_it_opens_large_enough_to_read_and_fit_shows_all(read, make, size):
     assert sum(within(card, drawing) for card in boxes(page, "#right .card")) >= 2
     page.press("0")
     assert all(within(card, drawing) for card in boxes(page, "#right .card"))
+    assert all(within(link, drawing) for link in boxes(page, "#right .link"))
+
+
+def test_a_result_is_to_be_seen_where_its_operands_are_in_runs(read):
+    page = read(crowd())
+    assert page.texts("#right .card.output .name") == ["total"]
+    first, *_, last = boxes(page, "#right .card.folded")
+    assert page.texts("#right .folded .name")[0].startswith("v₀ ")
+    assert first["top"] < last["top"]
 
 
 @pytest.mark.parametrize("make", [chain, mlp])

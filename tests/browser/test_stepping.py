@@ -6,7 +6,7 @@ import struct
 
 import pytest
 import rustygrad
-from graphs import expression, mlp, moons, neuron, shared
+from graphs import called, expression, mlp, moons, neuron, shared
 from rustygrad import Graph, Value
 from rustygrad_graphviz.page import page
 from rustygrad_graphviz.playback import backward, local_derivatives
@@ -108,7 +108,7 @@ def test_formulas_stand_beside_the_numbers(read):
     page = read(expression())
     page.press(*["ArrowRight"] * 6)
     formula = page.page.locator(".handover .local .formula").first
-    assert formula.text_content() == "∂L∂v6=2×v6"
+    assert formula.text_content() == "∂L∂v6 =2 ×v6"
 
 
 def test_play_goes_on_by_itself_until_it_is_paused(read):
@@ -188,10 +188,79 @@ def test_below_a_node_of_the_users_own_gradients_are_as_captured(read):
     assert "no other order can be played" in page.text("#toast")
 
 
+def told(page):
+    """What each step says, by its heading."""
+    stories = {}
+    for _ in range(int(page.step.split(" / ")[1])):
+        page.press("ArrowRight")
+        stories[page.story] = " ".join(page.text("#story").split())
+    return stories
+
+
+def test_a_folded_module_is_not_called_a_node_of_the_users_own(read):
+    loss = mlp()
+    page = read(Graph.capture(loss).fold())
+    assert "is computed from them and from what is inside the folded modules" in page.text("#story")
+    stories = told(page)
+    assert not any("of your own" in story or "Python" in story for story in stories.values())
+    assert "A module, folded" in stories["out is computed"]
+    assert "operands receive is not shown" in stories["out hands on"]
+    page.press("w")
+    assert page.text("#toast").startswith("Modules are folded here, or nodes drawn together.")
+    page.facts(Graph.capture(loss).fold().outputs[0])
+    assert "folded module layers.1" in page.text("#inspector .facts")
+
+
+def test_nodes_drawn_once_are_not_called_nodes_of_the_users_own(read):
+    values = [Value(float(i)) * 3.0 - 1.0 for i in range(30)]
+    page = read(Graph.capture(called("loss", rustygrad.sum([v**2 for v in values]))).collapse())
+    assert page.texts("#right .badge text") == ["× × 30", "\N{MINUS SIGN} × 30", "x² × 30", "sum"]
+    assert "from them, one node at a time" in page.text("#story")
+    stories = told(page)
+    assert not any("of your own" in story or "Python" in story for story in stories.values())
+    once = "30 nodes that do the same, drawn once, with the numbers of the first."
+    assert sum(once in story for story in stories.values()) == 6
+    assert "Its operands stand for several nodes each" in stories["loss is computed"]
+
+
 def test_below_a_node_of_the_users_own_gradients_are_unknown_before_backward(read):
     a = Value(2.0, label="a")
     c = rustygrad.custom(lambda x: x * x, lambda g, out, x: (2 * x * g,), name="square")(a * 3.0)
     assert read(c).facts(0) == {"data": "2.0", "grad": "?"}
+
+
+def changed():
+    a = Value(3.0, label="a")
+    b = a * a
+    loss = b + a
+    loss.label = "l"
+    loss.backward()
+    a.data = 100.0
+    return loss
+
+
+def test_data_that_were_changed_after_they_were_used_are_no_equation(read):
+    page = read(changed())
+    assert "the data of 2 nodes (v₁, l) do not follow from the operands" in page.text("#notice")
+    assert page.text("#notice").endswith(
+        "Export before data is changed, that is before optimizer.step()."
+    )
+    told = []
+    for _ in range(5):
+        page.press("ArrowRight")
+        said = "Data was changed after it was computed: its operands give 10000.0 now."
+        told.append((page.story, said in page.text("#story"), said in page.text("#live")))
+        if page.story == "v1 is computed":
+            assert page.texts("#story .equation.numbers") == ["v1 ≠100.0 ×100.0"]
+    assert told[0] == ("v1 is computed", True, True)
+    assert told[4] == ("v1 hands on", True, False)
+
+
+def test_data_that_were_not_changed_are_not_said_to_be(read):
+    page = read(shared())
+    assert page.count("#notice:visible") == 0
+    page.press("ArrowRight")
+    assert page.count("#story .mistake") == 0
 
 
 def test_several_results_are_played_one_after_the_other(read):

@@ -1,7 +1,10 @@
 """The wrong orders beside the right one, with the numbers that the documentation derives."""
 
+from itertools import pairwise
+
 import pytest
-from graphs import early, expression, shared
+import rustygrad
+from graphs import called, early, expression, moons, shared
 from rustygrad import Value
 
 
@@ -124,3 +127,58 @@ def test_the_way_back_to_stepping_keeps_its_place(read):
     page.press("w", "End", "w")
     assert page.step == before
     assert page.count("#wrong:visible") == 0
+
+
+# --- folded ---
+
+
+def widths(page, selector):
+    return [
+        float(bar.get_attribute("width"))
+        for bar in page.page.locator(f"#{selector} .folded:not(.constant) .back").all()
+    ]
+
+
+def wrong_inside(page):
+    """How many are wrong in each folded card, as the cards say."""
+    tallies = page.texts("#wrong .folded.is-wrong .tally")
+    assert all(text.endswith(" wrong") for text in tallies)
+    return [int(text.split(" of ")[0]) for text in tallies]
+
+
+@pytest.mark.parametrize("kind", ["Plain recursion", "Each node once"])
+def test_folded_cards_say_how_many_are_wrong_inside(read, kind):
+    page = read(moons())
+    page.press("w")
+    page.page.get_by_role("button", name=kind).click()
+    assert page.count(".is-wrong") == 0
+    page.press("End")
+    said = page.text("#story strong")
+    shown = page.count("#wrong .card.is-wrong:not(.folded)")
+    assert sum(wrong_inside(page)) + shown == int(said.split()[0])
+    marked = page.page.locator("#wrong .folded.is-wrong").first
+    assert marked.get_attribute("aria-label").endswith(marked.locator(".tally").text_content())
+    assert marked.locator(".wrong").is_visible()
+    assert page.count("#right .is-wrong") == 0
+    page.press("Home")
+    assert page.count(".is-wrong") == 0
+    assert not any("wrong" in text for text in page.texts("#wrong .tally"))
+
+
+def test_folded_cards_fill_as_their_nodes_receive(read):
+    page = read(called("loss", rustygrad.mean([shared_input(i) for i in range(30)])))
+    page.press("w")
+    assert set(widths(page, "right")) == set(widths(page, "wrong")) == {0.0}
+    seen = [widths(page, "right")]
+    for _ in range(int(page.step.split(" / ")[1].replace(",", ""))):
+        page.press("ArrowRight")
+        seen.append(widths(page, "right"))
+    assert all(a <= b for one, two in pairwise(seen) for a, b in zip(one, two, strict=True))
+    room = float(page.page.locator("#right .groove").first.get_attribute("width"))
+    assert set(seen[-1]) == {room} == set(widths(page, "wrong"))
+    assert any(0 < width < room for width in seen[len(seen) // 2])
+
+
+def shared_input(i):
+    x = Value(float(i), label="x")
+    return (x * x).tanh() + x

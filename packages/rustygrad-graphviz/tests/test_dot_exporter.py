@@ -149,9 +149,13 @@ def test_there_is_no_heading_where_nothing_is_to_be_said():
     assert "labelloc" not in drawn(Value(1.0), legend=False)
 
 
-def test_a_long_label_is_cut():
-    text = drawn(Value(1.0, label="x" * 1000))
-    assert "{ " + "x" * 59 + "… | data" in text
+def test_a_long_label_is_cut_in_the_middle():
+    path = "encoder.layers.0.attention.heads.0.projection.layers.0.neurons.3.w.{}"
+    text = drawn(Value(1.0, label=path.format(0)) * Value(2.0, label=path.format(1)))
+    for k in (0, 1):
+        shown = f"encoder.layers.0.att…ads.0.projection.layers.0.neurons.3.w.{k}"
+        assert len(shown) == 60
+        assert f"{{ {shown} | data" in text
 
 
 def test_a_hand_built_node_is_joined_to_its_operands_by_a_dashed_operation():

@@ -86,6 +86,25 @@ def test_a_group_comes_after_the_one_that_it_is_in():
     assert all(parent < group for group, parent in enumerate(tree.parent) if group)
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_results_stay_out_of_runs(count):
+    results = [rustygrad.sum([Value(1.0) for _ in range(400)]) for _ in range(count)]
+    graph = Graph.capture(*results)
+    tree = groups(graph)
+    assert len(names(tree, "run")) > 1
+    assert all(tree.kind[tree.of[i]] != "run" for i in graph.outputs)
+
+
+def test_so_many_results_are_divided_into_runs_too():
+    tree = groups(Graph.capture(*chains(400)))
+    assert max(sizes(tree).values()) <= CROWD
+
+
+def chains(count):
+    """Results that do not do the same."""
+    return [chain(2 + k % 7) * Value(float(k)) ** k for k in range(count)]
+
+
 def test_a_run_is_named_by_its_first_and_last_node():
     tree = groups(Graph.capture(chain(100)))
     for group, kind in enumerate(tree.kind):

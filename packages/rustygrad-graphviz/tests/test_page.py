@@ -4,6 +4,7 @@ import io
 import json
 import math
 import re
+from base64 import b64decode
 
 import pytest
 import rustygrad
@@ -101,6 +102,40 @@ def test_an_opaque_node_has_its_name_and_no_formula():
     assert record["symbols"] == ["", "mine"]
     assert record["formulas"] == [""]
     assert "recursion" not in record["sweeps"][0]
+
+
+def test_it_says_which_data_no_longer_follow_from_their_operands(monkeypatch):
+    model = MLP(2, [3, 1])
+    loss = model([1.0, 1.0]) ** 2
+    assert described(loss)["changed"] == {"count": 0, "now": {}}
+    was = loss.data
+    loss.data = 100.0
+    record = described(loss)["changed"]
+    assert record == {"count": 1, "now": {str(Graph.capture(loss).outputs[0]): was}}
+    for parameter in model.parameters():
+        parameter.data += 1.0
+    changed = described(loss)["changed"]["count"]
+    assert changed > 1
+    monkeypatch.setattr(module, "LARGEST", 30)
+    assert described(loss)["changed"]["count"] == changed
+
+
+def test_what_expand_writes_out_has_not_been_changed():
+    loss = rustygrad.sum([Value(1e16), Value(1.0), Value(-1e16)]) * 2.0
+    assert described(loss, expand=True)["changed"] == {"count": 0, "now": {}}
+
+
+def kinds(graph):
+    return list(b64decode(held(page(graph))["op"]))
+
+
+def test_what_has_no_formula_is_the_users_own_a_module_or_what_repeats():
+    own = rustygrad.custom(lambda x: 2 * x, lambda g, out, x: 2 * g, "twice")
+    graph = Graph.capture(own(MLP(2, [1])([1.0, 2.0])))
+    assert set(kinds(graph)) == {0, 1, 2}
+    assert kinds(graph.fold()) == [0, 0, 3, 2]
+    repeats = Graph.capture(own(rustygrad.sum([Value(float(i)).tanh() for i in range(9)])))
+    assert kinds(repeats.collapse()) == [0, 4, 4, 2]
 
 
 def test_an_empty_graph_has_a_page():

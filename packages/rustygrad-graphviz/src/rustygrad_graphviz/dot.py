@@ -17,7 +17,7 @@ from rustygrad.errors import OptionError
 from rustygrad.graph import Graph, Node
 from rustygrad.ops import DIV, GREATER, OPAQUE, POWER, SUB, WHERE
 
-from .fitting import Excerpt, fitted
+from .fitting import Excerpt, fitted, is_module
 from .options import Options
 from .palette import COLOURS, KINDS, TROUBLE, fill, largest
 
@@ -164,7 +164,7 @@ def _beside_edge(position: int) -> str:
 
 def _shape(node: Node) -> str:
     """A box with a double border for a module, a double ellipse for repeats, a dashed one for own."""
-    if _is_module(node):
+    if is_module(node):
         return 'shape=box, peripheries=2, fillcolor="#f1f5f9", margin="0.1,0.04"'
     shape = 'shape=ellipse, width=0.5, margin="0.04,0.02"'
     if node.repeats != (1,):
@@ -175,11 +175,7 @@ def _shape(node: Node) -> str:
 
 def _stands_for_several(node: Node) -> bool:
     """Whether a node is opaque because `fold` or `collapse` drew others together in it."""
-    return node.op is OPAQUE and (bool(node.graph.repeats) or _is_module(node))
-
-
-def _is_module(node: Node) -> bool:
-    return bool(node.scope) and node.graph.names.get(node.index) == node.scope
+    return node.op is OPAQUE and (bool(node.graph.repeats) or is_module(node))
 
 
 def _number(x: float, digits: int) -> str:
@@ -189,7 +185,11 @@ def _number(x: float, digits: int) -> str:
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    """The text without its middle, if it is long: paths of parameters differ at their ends."""
+    if len(text) <= _LONGEST:
+        return text
+    start = _LONGEST // 3
+    return f"{text[:start].rstrip('.')}…{text[start + 1 - _LONGEST :].lstrip('.')}"
 
 
 def _quoted(text: str) -> str:

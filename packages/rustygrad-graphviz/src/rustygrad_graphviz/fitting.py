@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from rustygrad.graph import Graph
+from rustygrad.graph import Graph, Node
 from rustygrad.modes import scope_path
 
 from .options import Options
 
-__all__ = ["Excerpt", "condensed", "fitted"]
+__all__ = ["Excerpt", "condensed", "fitted", "is_module"]
 
 #: How many operands of one node are drawn where not all nodes are.
 _ABREAST: Final = 8
@@ -78,6 +78,11 @@ def condensed(graph: Graph, fits: Callable[[Graph], bool]) -> tuple[Graph, list[
         if fits(drawn):
             return drawn, said + done
     return (drawn, said + done) if depths else (graph.collapse(), [*said, _ONCE])
+
+
+def is_module(node: Node) -> bool:
+    """Whether `fold` made a node of a module."""
+    return bool(node.scope) and node.graph.names.get(node.index) == node.scope
 
 
 def _nearest(graph: Graph, page: int) -> tuple[list[int], dict[int, int]]:

@@ -3,7 +3,8 @@
 Modules come first, by the scopes of the nodes. Where many nodes of one group do
 the same to operands of the same kind, as the terms of a loss do, they are a
 group "x 100". And where a group would still have too many members to look at,
-they are divided into runs. So what unfolding one group adds is bounded.
+they are divided into runs, from which a few results stay out. So what unfolding
+one group adds is bounded.
 
 `Graph.collapse` finds repeats as well, and gives one node for each. A page keeps
 all nodes, because a reader unfolds what is folded, down to each of them.
@@ -66,7 +67,7 @@ def groups(graph: Graph) -> Groups:
     for group, nodes in members.items():
         if len(nodes) > FEW:
             _repeats(graph, tree, group, nodes, kinds)
-    return _in_runs(tree, _places(users, graph))
+    return _in_runs(tree, _places(users, graph), frozenset(graph.outputs))
 
 
 def _first_users(graph: Graph) -> list[tuple[int, int]]:
@@ -197,7 +198,7 @@ class _Member(NamedTuple):
     group: int  # 0 for a node
 
 
-def _in_runs(tree: Groups, places: list[int]) -> Groups:
+def _in_runs(tree: Groups, places: list[int], outputs: frozenset[int]) -> Groups:
     """The tree with crowds divided into runs of at most `CROWD` members, and groups in order."""
     members: dict[int, list[_Member]] = {}
     seen: set[int] = set()
@@ -213,7 +214,14 @@ def _in_runs(tree: Groups, places: list[int]) -> Groups:
     while waiting:
         parent, inside = waiting.popleft()
         if len(inside) > CROWD:
-            parts = min(CROWD, -(-len(inside) // CROWD))
+            parts = -(-len(inside) // CROWD)
+            results = [m.node for m in inside if not m.group and m.node in outputs]
+            if len(results) > FEW:
+                results = []
+            for node in results:
+                out.of[node] = parent
+            inside = [m for m in inside if m.group or m.node not in results]
+            parts = min(CROWD - len(results), parts)
             bounds = [len(inside) * k // parts for k in range(parts + 1)]
             for start, end in pairwise(bounds):
                 name = f"{inside[start].node} - {inside[end - 1].node}"

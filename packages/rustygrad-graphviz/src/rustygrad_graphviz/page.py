@@ -21,12 +21,13 @@ from typing import IO, Any, Final
 from rustygrad.errors import GraphError, OptionError, PluginError
 from rustygrad.files import floats_to_json
 from rustygrad.formulas import forward_formula, local_formulas
-from rustygrad.graph import ROLES, Graph
+from rustygrad.graph import ROLES, Graph, Node
 from rustygrad.modes import scope_path
 from rustygrad.ops import LEAF, OPAQUE, by_code
+from rustygrad.recomputing import changed
 
 from ._version import __version__
-from .fitting import condensed
+from .fitting import condensed, is_module
 from .groups import groups
 from .options import check
 from .playback import Record, backward, local_derivatives, once, recursion, visits
@@ -101,9 +102,9 @@ def page(graph: Graph, *, title: str = "", expand: bool = False) -> str:
     """
     check("title", title)
     check("expand", expand)
-    graph, note = _fitted(graph.expand() if expand else graph)
+    shown, note = _fitted(graph.expand() if expand else graph)
     before, _, after = template().partition(_PLACE)
-    described = _described(graph, title, expand) | {"note": note}
+    described = _described(shown, title, expand) | {"note": note, "changed": _changed(graph, shown)}
     text = json.dumps(described, allow_nan=False, separators=(",", ":"))
     return before + text.replace("<", "\\u003c") + after
 
@@ -141,9 +142,7 @@ def _described(graph: Graph, title: str, expanded: bool) -> dict[str, Any]:
         "ran": any(graph.grad),
         "roles": ROLES,
         "lastFirst": [op.symbol for op in map(by_code, set(graph.op)) if op.last_first],
-        "op": _column(
-            "B", [0 if c == LEAF.code else 2 if c == OPAQUE.code else 1 for c in graph.op]
-        ),
+        "op": _column("B", [_kind(node) for node in graph]),
         "symbol": _column("I", [symbols.number(node.symbol) for node in graph]),
         "offsets": _column("I", graph.offsets),
         "operands": _column("I", graph.operands),
@@ -168,11 +167,31 @@ def _described(graph: Graph, title: str, expanded: bool) -> dict[str, Any]:
     }
 
 
+def _kind(node: Node) -> int:
+    """0 a leaf, 1 an operation; 2 the user's own, 3 a folded module, 4 what repeats, drawn once."""
+    if node.op is not OPAQUE:
+        return int(node.op is not LEAF)
+    return 3 if is_module(node) else 4 if node.index in node.graph.repeats else 2
+
+
 class _Texts(dict[str, int]):
     """Each text once, in the order in which they came."""
 
     def number(self, text: str) -> int:
         return self.setdefault(text, len(self))
+
+
+def _changed(graph: Graph, shown: Graph) -> dict[str, Any]:
+    """How many nodes' data no longer follow from their operands, and what the operands give now.
+
+    They are counted before anything is folded, and those are listed that are shown.
+    """
+    count = sum(changed(graph, i) is not None for i in range(len(graph)))
+    now = ((i, changed(shown, i)) for i in range(len(shown) if count else 0))
+    return {
+        "count": count,
+        "now": {str(i): floats_to_json([x])[0] for i, x in now if x is not None},
+    }
 
 
 def _column(typecode: str, numbers: Iterable[Any]) -> str:

@@ -16,6 +16,7 @@ import { count, plural, short } from "./numbers.js";
  * @property {SVGElement} [shade] what is behind the gradient
  * @property {SVGElement[]} [bars] how much of a group is computed, and has handed on
  * @property {number} [room] how long a bar can be
+ * @property {SVGElement} [tally] how many nodes a group has, or how many of them are wrong
  */
 
 const [HEIGHT, GAP, BADGE] = [62, 8, 26];
@@ -44,7 +45,9 @@ export class Cards {
   measure({ node, group }, down) {
     if (group >= 0) {
       const name = Math.min(LONG_GROUP, widthOf(this.#groupName(group), "name"));
-      const width = Math.max(132, LEFT + name + 41); // at its right is what unfolds it
+      const tally = widthOf(this.wrongOf(this.folding.size[group], group), "hint");
+      // at the right of its name is what unfolds it
+      const width = Math.max(132, LEFT + name + 41, 2 * LEFT + tally + 6);
       return { width, height: HEIGHT + 8 };
     }
     if (this.#isPill(node))
@@ -73,6 +76,15 @@ export class Cards {
   /** @param {number} g */
   #groupName = (g) =>
     this.graph.groupKind(g) === "run" ? this.folding.title(g) : this.graph.shortGroupName(g);
+
+  /** How many nodes a group has. @param {number} g */
+  tally(g) {
+    const { graph, folding } = this;
+    const repeats = graph.groupKind(g) === "repeat";
+    return repeats ? `× ${count(folding.size[g])}` : plural(folding.size[g], "node");
+  }
+  /** How many of a group's gradients are wrong. @param {number} wrong @param {number} g */
+  wrongOf = (wrong, g) => `${count(wrong)} of ${count(this.folding.size[g])} wrong`;
 
   /** @param {import("./folding.js").Item} item @param {Box} at @param {boolean} down @returns {Card} */
   make({ node, group }, at, down) {
@@ -142,7 +154,7 @@ export class Cards {
       : { x1: width, x2: width + GAP, y1: middle, y2: middle };
     const badge = s(
       "g",
-      { class: this.graph.isOpaque(i) ? "badge opaque" : "badge" },
+      { class: this.graph.isOwn(i) ? "badge own" : "badge" },
       s("rect", { width, height: BADGE, rx: BADGE / 2 }),
       text("", width / 2, 17.5, this.#symbol(i), "middle"),
     );
@@ -162,22 +174,19 @@ export class Cards {
     const bar = (look, k, w) =>
       s("rect", { class: look, x: LEFT, y: 45 + 6 * k, width: w, height: 3.5, rx: 1.5 });
     const bars = [bar("bar forth", 0, 0), bar("bar back", 1, 0)];
+    const tally = text("hint tally", LEFT, 36, this.tally(g));
     const box = this.#box(graph.count + g, at, name, `folded ${folding.role[g]}`, [
       s("rect", { class: "paper behind", x: 6, y: 7, width, height: HEIGHT, rx: 7 }),
       s("rect", { class: "paper behind", x: 3, y: 3.5, width, height: HEIGHT, rx: 7 }),
       s("rect", { class: "paper", width, height: HEIGHT, rx: 7 }),
       ...named(LEFT, 19, this.#groupName(g), width - LEFT - 35),
-      text(
-        "hint",
-        LEFT,
-        36,
-        graph.groupKind(g) === "repeat" ? `× ${count(folding.size[g])}` : nodes,
-      ),
+      tally,
       ...[bar("groove", 0, room), bar("groove", 1, room), ...bars],
       this.#handle(width - 14, 14, `Unfold ${folding.title(g)}`, "+", g, true),
+      wrongSign(1),
     ]);
     box.addEventListener("dblclick", () => this.on.toggle(g, true));
-    return { box, name, bars, room };
+    return { box, name, bars, room, tally };
   }
 
   /** The frame of an open group. @param {number} g @param {Box} box */

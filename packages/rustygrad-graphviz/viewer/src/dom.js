@@ -68,8 +68,11 @@ export function shown(text) {
   });
 }
 
-/** Text cut to a length. @param {string} text @param {number} length */
+/** Text without its middle, if it is longer: paths of parameters differ at their ends. @param {string} text @param {number} length */
 export function cut(text, length) {
   const letters = [...text];
-  return letters.length <= length ? text : `${letters.slice(0, length - 1).join("")}…`;
+  if (letters.length <= length) return text;
+  const start = Math.floor(length / 3);
+  const end = letters.slice(letters.length - (length - 1 - start)).join("");
+  return `${letters.slice(0, start).join("").replace(/\.+$/, "")}…${end.replace(/^\.+/, "")}`;
 }

@@ -1,5 +1,7 @@
 // How wide text comes out in the drawing, where nothing wraps: measured, because fonts differ.
 
+import { cut } from "./dom.js";
+
 /** @typedef {"name" | "number" | "hint" | "badge" | "chip"} Font  in style.css, --name-font and so on */
 
 const pen = /** @type {CanvasRenderingContext2D} */ (
@@ -16,12 +18,11 @@ export function widthOf(text, font) {
 /** The text, cut where there is no room for all of it. @param {string} text @param {Font} font @param {number} room */
 export function fitted(text, font, room) {
   if (widthOf(text, font) <= room) return text;
-  const letters = [...text];
-  let most = 0;
-  for (let beyond = letters.length; most + 1 < beyond;) {
+  let most = 1;
+  for (let beyond = [...text].length; most + 1 < beyond;) {
     const middle = (most + beyond) >> 1;
-    if (widthOf(`${letters.slice(0, middle).join("")}…`, font) <= room) most = middle;
+    if (widthOf(cut(text, middle), font) <= room) most = middle;
     else beyond = middle;
   }
-  return `${letters.slice(0, most).join("")}…`;
+  return cut(text, most);
 }

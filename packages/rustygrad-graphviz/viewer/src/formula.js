@@ -10,7 +10,7 @@ import { repr } from "./numbers.js";
 const [CHOICE, COMPARISON, SUM, PRODUCT, SIGN, POWER, ATOM] = [0, 1, 2, 3, 4, 5, 6];
 
 /**
- * A formula in pieces, between which a line may break; null if it is no plain expression.
+ * A formula; null if it is no plain expression.
  * @param {string} text @param {Resolve} resolve
  */
 export function typeset(text, resolve) {
@@ -22,15 +22,25 @@ export function typeset(text, resolve) {
   }
 }
 
-/** An equation: what it begins with, then the pieces of a formula. @param {Element[]} start @param {Element[]} pieces */
-export function equation(start, pieces) {
-  const [first, ...rest] = pieces;
-  return h(
-    "span",
-    {},
-    m("math", {}, ...start, first),
-    ...rest.flatMap((piece) => [" ", m("math", {}, piece)]),
-  );
+/** A formula that takes several lines where it is too long for one; browsers do not break formulas. @param {Element} formula */
+export const wrapping = (formula) =>
+  h("span", {}, ...piecesOf(formula).flatMap((piece, k) => [k > 0 && " ", m("math", {}, piece)]));
+
+/** One formula and another after a sign. @param {Element} x @param {string} sign @param {Element} y */
+export const equation = (x, sign, y) => wrapping(m("mrow", {}, x, operator(sign), y));
+
+/** What a line may break between: each sign begins a piece, if it is in no brackets. @param {Element} formula @returns {Element[]} */
+function piecesOf(formula) {
+  const [first, ...rest] = formula.localName === "mrow" ? formula.children : [];
+  if (rest[0]?.getAttribute("form") !== "infix") return [formula];
+  const pieces = piecesOf(first);
+  for (let k = 0; k < rest.length; k += 2) {
+    const [next, ...others] = piecesOf(rest[k + 1]);
+    rest[k].setAttribute("lspace", "0"); // before it is the space where the line may break
+    rest[k].setAttribute("rspace", "0.23em"); // as wide as that one
+    pieces.push(m("mrow", {}, rest[k], next), ...others);
+  }
+  return pieces;
 }
 
 class Parser {
@@ -55,16 +65,9 @@ class Parser {
   }
 
   whole() {
-    const { element, binding } = this.choice();
+    const { element } = this.choice();
     if (this.at < this.tokens.length) throw new SyntaxError("more than an expression");
-    if (binding !== SUM) return [element];
-    const [first, ...rest] = element.children;
-    const pieces = [first];
-    for (let k = 0; k < rest.length; k += 2) {
-      rest[k].setAttribute("lspace", "0"); // before it is the space where the line may break
-      pieces.push(m("mrow", {}, rest[k], rest[k + 1]));
-    }
-    return pieces;
+    return element;
   }
 
   /** @returns {Part} */
@@ -164,7 +167,7 @@ class Parser {
 const part = (binding, ...pieces) => ({ element: m("mrow", {}, ...pieces), binding });
 
 /** An operator between two terms; a line may break before it. @param {string} sign */
-export const operator = (sign) => m("mo", { form: "infix" }, sign === "-" ? "−" : sign);
+const operator = (sign) => m("mo", { form: "infix" }, sign === "-" ? "−" : sign);
 
 /** @param {string} sign */
 const before = (sign) => m("mo", { form: "prefix", stretchy: "false" }, sign === "-" ? "−" : sign);

@@ -20,13 +20,19 @@ export const float = (x) =>
   typeof x === "number" ? x : x === "inf" ? Infinity : x === "-inf" ? -Infinity : NaN;
 
 export const LEAF = 0;
-export const OPAQUE = 2;
+/** Nodes without a formula: the user's own, folded modules, and what repeats, drawn once. */
+const [OWN, MODULE, REPEATED] = [2, 3, 4];
 
 /** @type {{ [symbol: string]: string }} */
 const SIGNS = { "*": "×", "-": "−", neg: "−", "/": "÷" };
 
 /** @param {string} digits */
 const raised = (digits) => digits.replace(/./g, (c) => (c === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(c)]));
+
+/** An operation as people read it. @param {string} symbol */
+const written = (symbol) =>
+  SIGNS[symbol] ??
+  symbol.replace(/^\*\*(-?\d+)$/, (_, power) => `x${raised(power)}`).replace(/^\*\*/, "x^");
 
 /** A computation, and how it folds. Nodes, edges and groups are numbers. */
 export class Graph {
@@ -37,12 +43,18 @@ export class Graph {
     this.ran = /** @type {boolean} */ (record.ran);
     this.kind = column("B", record.op);
     this.count = this.kind.length;
+    this.hasOwn = this.kind.includes(OWN);
+    this.hasModules = this.kind.includes(MODULE);
     this.offsets = column("I", record.offsets);
     this.operands = column("I", record.operands);
     this.attribute = column("d", record.attribute);
     this.data = column("d", record.data);
     this.grad = column("d", record.grad);
     this.slope = column("d", record.slope);
+    /** What operations give now whose data no longer follow from their operands. @type {Map<number, number>} */
+    this.changed = new Map(
+      Object.entries(record.changed.now).map(([i, x]) => [Number(i), float(x)]),
+    );
     this.outputs = /** @type {number[]} */ (record.outputs);
     this.groupOf = column("I", record.group);
     this.groupParent = /** @type {number[]} */ (record.groups.parent);
@@ -63,7 +75,10 @@ export class Graph {
   }
 
   /** @param {number} i */ isLeaf = (i) => this.kind[i] === LEAF;
-  /** @param {number} i */ isOpaque = (i) => this.kind[i] === OPAQUE;
+  /** @param {number} i */ isOpaque = (i) => this.kind[i] >= OWN;
+  /** @param {number} i */ isOwn = (i) => this.kind[i] === OWN;
+  /** @param {number} i */ isModule = (i) => this.kind[i] === MODULE;
+  /** @param {number} i */ isRepeated = (i) => this.kind[i] === REPEATED;
   /** @param {number} i */ operandsOf = (i) =>
     this.operands.subarray(this.offsets[i], this.offsets[i + 1]);
   /** The nodes made of a node, each once. @param {number} i */
@@ -83,11 +98,8 @@ export class Graph {
   /** The operation as people read it. @param {number} i */
   symbol(i) {
     const symbol = shown(this.record.symbols[this.symbols[i]]);
-    if (this.isOpaque(i)) return symbol || "?";
-    return (
-      SIGNS[symbol] ??
-      symbol.replace(/^\*\*(-?\d+)$/, (_, power) => `x${raised(power)}`).replace(/^\*\*/, "x^")
-    );
+    if (this.isRepeated(i)) return symbol.replace(/^[^ ]+/, written); // after it, how many times
+    return this.isOpaque(i) ? symbol || "?" : written(symbol);
   }
 
   /** A label inside its group, whose path it need not repeat. @param {number} i */
@@ -117,7 +129,7 @@ export class Graph {
   /** @param {number} g */
   groupName(g) {
     const name = shown(this.record.groups.name[g]);
-    if (this.groupKind(g) === "repeat") return SIGNS[name] ?? name;
+    if (this.groupKind(g) === "repeat") return written(name);
     return g ? name : "the whole graph";
   }
 

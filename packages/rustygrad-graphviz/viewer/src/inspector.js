@@ -46,9 +46,7 @@ function node(i, { record, now, folding, go, toggle }) {
         "what",
         graph.isLeaf(i)
           ? graph.role(i)
-          : graph.isOpaque(i)
-            ? `your own operation ${graph.symbol(i)}`
-            : `operation ${graph.symbol(i)}`,
+          : `${graph.isOwn(i) ? "your own operation" : graph.isModule(i) ? "folded module" : "operation"} ${graph.symbol(i)}`,
         graph.isOutput(i) && ", a result",
       ),
       ...fact("data", h("output", { class: "data", "data-what": "data" }, repr(graph.data[i]))),
@@ -61,7 +59,13 @@ function node(i, { record, now, folding, go, toggle }) {
       ...(unknown
         ? fact(
             "",
-            h("span", { class: "aside" }, "below a node of your own: only its Python code knows"),
+            h(
+              "span",
+              { class: "aside" },
+              graph.hasOwn
+                ? "below a node of your own: only its Python code knows"
+                : "below nodes that stand for several: what they hand on is not known",
+            ),
           )
         : []),
       ...(captured

@@ -87,21 +87,36 @@ function byDagre(folding, measure, down, framed) {
   const boxOf = (id) => /** @type {Box} */ (graph.node(id));
   const items = new Map(folding.items.map(({ id }) => [id, boxOf(String(id))]));
   const frames = new Map(groups.map((g) => [g, boxOf(`group ${g}`)]));
-  const { width = 0, height = 0 } = graph.graph();
   const lines = folding.links.map(
     ({ from, to }, k) =>
       /** @type {Point[]} */ (graph.edge(String(from), String(to), String(k)).points),
   );
+  // dagre leaves no room for lines that go round outside of everything
+  const points = [...new Set([...items.values(), ...frames.values(), ...lines.flat()])];
+  const size = graph.graph();
+  const width = roomFor(points, "x", size.width ?? 0);
+  const height = roomFor(points, "y", size.height ?? 0);
   const [across, extent] = down
     ? /** @type {const} */ (["x", width])
     : /** @type {const} */ (["y", height]);
   if (reversed(folding, items, across))
-    for (const point of new Set([...items.values(), ...frames.values(), ...lines.flat()]))
-      point[across] = extent - point[across];
+    for (const point of points) point[across] = extent - point[across];
   const bends = folding.links.map(({ from, to }, k) =>
     lines[k].length === 3 && alike.get(`${from} ${to}`) === 1 ? [] : lines[k].slice(1, -1),
   );
   return { items, frames, ...drawn(folding, items, bends, down), width, height, down };
+}
+
+/**
+ * Move points so that none lies beyond the margin, and give the size that it all has then.
+ * @param {Point[]} points @param {"x" | "y"} along @param {number} size of what dagre counts
+ */
+function roomFor(points, along, size) {
+  const places = points.map((point) => point[along]);
+  const before = Math.max(0, MARGIN - Math.min(...places));
+  const after = Math.max(0, MARGIN + Math.max(...places) - size);
+  for (const point of points) point[along] += before;
+  return before + size + after;
 }
 
 /**

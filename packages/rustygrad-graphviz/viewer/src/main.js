@@ -119,8 +119,10 @@ function showCompared(now) {
   const comparison = played.comparisons?.[state.kind];
   if (!comparison) return { text: "", phase: "" };
   state.event = now;
-  right.update(played.moments.compared(comparison.right, now, () => ""));
-  wrong.update(played.moments.compared(comparison.wrong, now, (i) => comparison.reason(i, now)));
+  const { moments } = played;
+  const reason = (/** @type {number} */ i) => comparison.reason(i, now);
+  right.update(moments.compared(comparison.right, now, () => "", []));
+  wrong.update(moments.compared(comparison.wrong, now, reason, comparison.spoilt));
   byId("wrong-name").textContent = `${KINDS[state.kind].title}: ${comparison.verdict}`;
   fill(byId("right-caption"), comparison.caption(false, now - 1));
   const caption = comparison.caption(true, now - 1);
@@ -155,10 +157,9 @@ function showCompared(now) {
     [right, comparison.right],
     [wrong, comparison.wrong],
   ])) {
-    const k = now - 1;
+    const k = Math.min(now, record.length) - 1; // where a shorter one ended
     if (k < 0) view.follow(folding.itemOf(record.root));
-    else if (k < record.length)
-      view.follow(folding.itemOf(record.to(k)), [folding.itemOf(record.from(k))]);
+    else view.follow(folding.itemOf(record.to(k)), [folding.itemOf(record.from(k))]);
   }
   refreshInspector();
   return { text: `Share ${now}: ${caption.textContent}`, phase: "Shares" };
@@ -272,7 +273,9 @@ function setMode(mode) {
   if (mode === "wrong" && !possible) {
     toast(
       played.record.length
-        ? "A node of your own hands on in its own way, so no other order can be played here."
+        ? graph.hasOwn
+          ? "A node of your own hands on in its own way, so no other order can be played here."
+          : "Modules are folded here, or nodes drawn together. What they hand on inside is not known, so no other order can be played."
         : "Nothing is handed on here, in whatever order.",
     );
     return;
@@ -316,6 +319,14 @@ function choose(sweep) {
   refold();
 }
 
+/** What is to be said of data that no longer follow from their operands. @param {number} nodes how many */
+function changedData(nodes) {
+  const named = [...graph.changed.keys()].slice(0, 3).map((i) => cut(graph.name(i), 24));
+  if (named.length && nodes > named.length) named.push("…");
+  const which = named.length ? ` (${named.join(", ")})` : "";
+  return `Data was changed after it was used: the data of ${plural(nodes, "node")}${which} ${nodes === 1 ? "does" : "do"} not follow from the operands any more, and what is played mixes new numbers with old results. Export before data is changed, that is before optimizer.step().`;
+}
+
 /** What stands above the graph. */
 function introduce() {
   const title = graph.title || (graph.count ? "A graph" : "An empty graph");
@@ -336,6 +347,7 @@ function introduce() {
     notes.push(
       "Every gradient is 0: backward() has not run, or handed nothing on. The gradients shown are what it would give from the result.",
     );
+  if (graph.record.changed.count) notes.push(changedData(graph.record.changed.count));
   if (graph.outputs.length > graph.record.sweeps.length)
     notes.push(
       `Backward is played from the first ${graph.record.sweeps.length} of ${graph.outputs.length} results.`,

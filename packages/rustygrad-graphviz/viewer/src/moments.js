@@ -7,7 +7,8 @@ import { short } from "./numbers.js";
  * @property {(i: number) => boolean} computed
  * @property {(i: number) => { text: string, shade: number } | null} gradient null before there is one
  * @property {(i: number) => string} wrong why a node's gradient is wrong, or ''
- * @property {(g: number) => [number, number]} progress parts of a group computed, and handed on
+ * @property {(g: number) => number} wrongIn how many gradients inside a group are wrong
+ * @property {(g: number) => [number, number]} progress parts of a group computed, and handed on or received
  * @property {Map<number, string>} marks item id to 'now', 'from' or 'to'
  * @property {Map<number, { text: string, back: boolean }>} flows by edge
  */
@@ -29,11 +30,14 @@ export class Moments {
     }
     /** The steps at which parts of a visible group are done: forward, backward. @type {Map<number, [number[], number[]]>} */
     this.done = new Map();
+    /** The hand-overs at which each visible group receives, by record. @type {Map<Record, Map<number, number[]>>} */
+    this.received = new Map();
   }
 
   /** Count the steps of each folded group, after folding. */
   refold() {
     this.done.clear();
+    this.received.clear();
     for (const { group } of this.folding.items) if (group >= 0) this.done.set(group, [[], []]);
     if (!this.done.size) return;
     for (let i = 0; i < this.graph.count; i++) {
@@ -45,6 +49,21 @@ export class Moments {
       forth.sort((a, b) => a - b);
       back.sort((a, b) => a - b);
     }
+  }
+
+  /** When shares come to each folded group in a record: of each operand's the first, in order. @param {Record} record */
+  #receipts(record) {
+    const known = this.received.get(record);
+    if (known) return known;
+    /** @type {Map<number, number[]>} */
+    const receipts = new Map([...this.done.keys()].map((g) => [g, []]));
+    const used = new Uint8Array(this.graph.operands.length);
+    record.edges.forEach((edge, k) => {
+      if (!used[edge]) receipts.get(this.folding.hiding(record.to(k)))?.push(k);
+      used[edge] = 1;
+    });
+    this.received.set(record, receipts);
+    return receipts;
   }
 
   /** @param {number} at a step @returns {Moment} */
@@ -70,9 +89,10 @@ export class Moments {
       computed: (i) => timeline.computedAt[i] <= at,
       gradient: (i) => (seeded && record.reaches(i) ? this.#gradient(record, i, to) : null),
       wrong: () => "",
+      wrongIn: () => 0,
       progress: (g) => {
         const [forth, back] = /** @type {[number[], number[]]} */ (this.done.get(g));
-        return [part(forth, at), part(back, at)];
+        return [part(forth, at, forth.length), part(back, at, back.length)];
       },
       marks,
       flows,
@@ -82,9 +102,10 @@ export class Moments {
   /**
    * One side of a comparison.
    * @param {Record} record @param {number} now hand-overs until now
-   * @param {(i: number) => string} wrong @returns {Moment}
+   * @param {(i: number) => string} wrong @param {number[]} spoilt the nodes of which it says anything
+   * @returns {Moment}
    */
-  compared(record, now, wrong) {
+  compared(record, now, wrong, spoilt) {
     const { folding } = this;
     const k = now - 1;
     /** @type {Moment["marks"]} */
@@ -97,11 +118,19 @@ export class Moments {
       flows.set(record.edges[k], { text: this.#share(record, k), back: true });
     }
     const done = Math.min(now, record.length);
+    const [received, all] = [record, this.record].map((each) => this.#receipts(each));
+    /** @type {Map<number, number>} */
+    const wrongIn = new Map();
+    for (const i of spoilt) {
+      const group = folding.hiding(i);
+      if (group >= 0 && wrong(i)) wrongIn.set(group, (wrongIn.get(group) ?? 0) + 1);
+    }
     return {
       computed: () => true,
       gradient: (i) => (this.record.reaches(i) ? this.#gradient(record, i, done) : null),
       wrong,
-      progress: () => [1, 0],
+      wrongIn: (g) => wrongIn.get(g) ?? 0,
+      progress: (g) => [1, part(received.get(g) ?? [], k, all.get(g)?.length ?? 0)],
       marks,
       flows,
     };
@@ -148,13 +177,13 @@ export function longestNumbers(graph, records) {
   };
 }
 
-/** The share of sorted numbers up to one. @param {number[]} sorted @param {number} x */
-function part(sorted, x) {
+/** How many of sorted numbers are up to one, as a part of all. @param {number[]} sorted @param {number} x @param {number} all */
+function part(sorted, x, all) {
   let low = 0;
   for (let high = sorted.length; low < high;) {
     const middle = (low + high) >> 1;
     if (sorted[middle] <= x) low = middle + 1;
     else high = middle;
   }
-  return sorted.length ? low / sorted.length : 0;
+  return all ? Math.min(1, low / all) : 0;
 }

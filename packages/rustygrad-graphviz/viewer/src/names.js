@@ -12,6 +12,9 @@ export function name(graph, i, most = Infinity) {
     : h("span", { class: "is-made-up" }, "v", h("sub", {}, i));
 }
 
+/** A longer name is cut where there is room for several lines of it. */
+const LONG = 400;
+
 /** A node as a button that selects it. @param {import("./graph.js").Graph} graph @param {number} i @param {(i: number) => void} go */
 export const nodeButton = (graph, i, go) =>
   h(
@@ -19,9 +22,9 @@ export const nodeButton = (graph, i, go) =>
     {
       class: `node ${graph.role(i) || "inner"}`,
       type: "button",
-      title: graph.label(i) || null, // it may be too long for its place
+      title: graph.label(i) || null, // it may be too long
       "data-node": i,
       onclick: () => go(i),
     },
-    name(graph, i),
+    name(graph, i, LONG),
   );

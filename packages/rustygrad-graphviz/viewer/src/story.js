@@ -1,7 +1,7 @@
 // What a step says: in a sentence for everybody, and with its formulas and numbers.
 
 import { h, m } from "./dom.js";
-import { equation, numeral, operandsOf, operator, partial, symbolOf, typeset } from "./formula.js";
+import { equation, numeral, operandsOf, partial, symbolOf, typeset } from "./formula.js";
 import { name, nodeButton } from "./names.js";
 import { count, plural, repr } from "./numbers.js";
 
@@ -92,7 +92,7 @@ export class Narrator {
     const said =
       leaves.length === graph.count
         ? `${numbers} and no operation: nothing is computed.`
-        : `${those} Everything else is computed from ${given === 1 ? "it" : "them"}, one node at a time.`;
+        : `${those} Everything else is computed from ${given === 1 ? "it" : "them"}${graph.hasModules ? " and from what is inside the folded modules" : ""}, one node at a time.`;
     return {
       phase: "Forward",
       title: "What is given",
@@ -105,14 +105,13 @@ export class Narrator {
   #forward(i) {
     const { graph } = this;
     const operands = graph.operandsOf(i);
-    const said = `${graph.name(i)} is computed: ${graph.symbol(i)} of ${[...operands.subarray(0, 4)].map((j) => graph.name(j)).join(", ")}${operands.length > 4 ? ` and ${count(operands.length - 4)} more` : ""} is ${repr(graph.data[i])}.`;
+    const changed = this.#changed(i);
+    const said = `${graph.name(i)} is computed: ${graph.symbol(i)} of ${[...operands.subarray(0, 4)].map((j) => graph.name(j)).join(", ")}${operands.length > 4 ? ` and ${count(operands.length - 4)} more` : ""} is ${repr(graph.data[i])}.${changed && ` ${changed}`}`;
     const formula = graph.forward(i);
-    /** @param {typeof symbolOf} show */
-    const written = (show) => {
-      const pieces = typeset(formula, operandsOf(graph, i, show));
-      return pieces
-        ? equation([symbolOf(graph, i), operator("=")], pieces)
-        : h("code", {}, formula);
+    /** @param {typeof symbolOf} show @param {string} sign */
+    const written = (show, sign = "=") => {
+      const right = typeset(formula, operandsOf(graph, i, show));
+      return right ? equation(symbolOf(graph, i), sign, right) : h("code", {}, formula);
     };
     const body = [
       formula && h("div", { class: "equation" }, written(symbolOf)),
@@ -120,7 +119,10 @@ export class Narrator {
         h(
           "div",
           { class: "equation numbers" },
-          written((_, j) => (j === i ? symbolOf(graph, j) : numeral(graph.data[j]))),
+          written(
+            (_, j) => (j === i ? symbolOf(graph, j) : numeral(graph.data[j])),
+            changed ? "≠" : "=",
+          ),
         ),
       h(
         "div",
@@ -128,11 +130,13 @@ export class Narrator {
         h("span", {}, name(graph, i), " = "),
         h("output", { class: "data" }, repr(graph.data[i])),
       ),
+      changed && h("p", { class: "mistake" }, changed),
       graph.isOpaque(i) &&
         h(
           "p",
           { class: "aside" },
-          "A node of your own: built by hand or by custom(). Only its Python code knows how it came to this number.",
+          this.#inside(i),
+          graph.isOwn(i) && " Only its Python code knows how it came to this number.",
         ),
       h(
         "p",
@@ -144,18 +148,36 @@ export class Narrator {
     return { phase: "Forward", title: "is computed", said, body };
   }
 
+  /** Why a node has no formula. @param {number} i */
+  #inside(i) {
+    const { graph } = this;
+    if (graph.isOwn(i)) return "A node of your own: built by hand or by custom().";
+    const several = graph.standsFor(i) > 1;
+    const first = "drawn once, with the numbers of the first";
+    if (graph.isModule(i))
+      return several
+        ? `${count(graph.standsFor(i))} results of modules, folded and ${first}: how one comes to its number is left out.`
+        : "A module, folded: how it comes to this number is left out.";
+    return several
+      ? `${count(graph.standsFor(i))} nodes that do the same, ${first}.`
+      : "Its operands stand for several nodes each, and not all of their numbers are here.";
+  }
+
+  /** What is to be said where a node's data no longer follow from its operands. @param {number} i */
+  #changed(i) {
+    const now = this.graph.changed.get(i);
+    return now === undefined
+      ? ""
+      : `Data was changed after it was computed: its operands give ${repr(now)} now.`;
+  }
+
   /** @returns {Story} */
   #seed() {
     const { record, graph } = this;
     const by = repr(record.seed);
     const said = `Backward starts at ${graph.name(record.root)}. Its gradient is ${by}.`;
-    const math = m(
-      "math",
-      {},
-      partial(symbolOf(graph, record.root), symbolOf(graph, record.root)),
-      operator("="),
-      numeral(record.seed),
-    );
+    const itself = partial(symbolOf(graph, record.root), symbolOf(graph, record.root));
+    const math = equation(itself, "=", numeral(record.seed));
     return {
       phase: "Backward",
       title: "starts here",
@@ -183,6 +205,7 @@ export class Narrator {
   #backward({ node, from, to }) {
     const { graph, record } = this;
     const g = record.gradient(node, from);
+    const changed = this.#changed(node);
     const ks = Array.from({ length: to - from }, (_, k) => from + k);
     const first = ks
       .slice(0, 3)
@@ -198,7 +221,9 @@ export class Narrator {
           ? h(
               "p",
               {},
-              "A node of your own. Only its Python code knows what it hands on, so what its operands receive is not shown.",
+              this.#inside(node),
+              graph.isOwn(node) && " Only its Python code knows what it hands on.",
+              " So what its operands receive is not shown.",
             )
           : h(
               "p",
@@ -212,6 +237,7 @@ export class Narrator {
                   ? "both its operands, which are the same node."
                   : `each of its ${count(ks.length)} operands.`,
             ),
+        changed && h("p", { class: "mistake" }, changed),
         ...firstFew(ks, (k) => this.handover(k)),
       ],
     };
@@ -264,11 +290,11 @@ export class Narrator {
     const g = record.gradient(i, k);
     const before = record.gradient(j, k);
     const formula = graph.local(edge);
-    const pieces = /^-?[\d.]+$/.test(formula)
+    const slope = /^-?[\d.]+$/.test(formula)
       ? null
       : typeset(formula, operandsOf(graph, i, symbolOf));
-    const local = pieces
-      ? equation([partial(out(), x()), operator("=")], pieces)
+    const local = slope
+      ? equation(partial(out(), x()), "=", slope)
       : m("math", {}, partial(out(), x()));
     // the product is the engine's; this asks only whether a plain = would be true to the last digit
     const exact = Object.is(graph.slope[edge] * g, record.products[k]) || this.#known(i, g) === "?";
@@ -295,7 +321,7 @@ export class Narrator {
         row(
           "grad sum",
           "sum so far",
-          m("math", {}, numeral(before), operator("+"), signed(record.products[k])),
+          equation(numeral(before), "+", signed(record.products[k])),
           this.#known(j, record.sums[k]),
         ),
       ),

@@ -133,6 +133,11 @@ export class View {
       if (card.bars) {
         const parts = moment.progress(id - graph.count);
         card.bars.forEach((bar, k) => set(bar, "width", ((card.room ?? 0) * parts[k]).toFixed(1)));
+        const wrong = moment.wrongIn(id - graph.count);
+        const said = wrong && this.maker.wrongOf(wrong, id - graph.count);
+        look.toggle("is-wrong", wrong > 0);
+        write(card.tally, said || this.maker.tally(id - graph.count));
+        card.box.setAttribute("aria-label", [card.name, said].filter(Boolean).join(", "));
         continue;
       }
       const computed = moment.computed(id);

@@ -8,10 +8,11 @@ from typing import Final
 
 from ..graph import Graph
 from ..ops import DOT, LEAF, MUL, OPAQUE, by_code
+from ..recomputing import same
 from .explanation import Explanation, Step, call, short, show
 from .numbers import NumberSearch
 from .reasons import KINDS, Reason, dot_products, reason_for_slope
-from .search import CHANGED, NOTHING, Search, ancestors, nearest, ratio, same, steepest
+from .search import CHANGED, NOTHING, Search, ancestors, nearest, ratio, steepest
 
 __all__ = ["GradientSearch"]
 

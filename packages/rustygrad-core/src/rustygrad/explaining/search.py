@@ -8,11 +8,12 @@ from itertools import accumulate, pairwise
 
 from .. import ops
 from ..graph import Graph
-from ..ops import LEAF, OPAQUE, by_code
+from ..ops import LEAF
+from ..recomputing import arguments, changed
 from .explanation import Step, call, printable, show
 from .reasons import KINDS
 
-__all__ = ["CHANGED", "NOTHING", "Search", "ancestors", "nearest", "ratio", "same", "steepest"]
+__all__ = ["CHANGED", "NOTHING", "Search", "ancestors", "nearest", "ratio", "steepest"]
 
 NOTHING = "nothing is unusual about it"
 CHANGED = "data was changed after it was computed"
@@ -59,25 +60,19 @@ class Search:
 
     def operands(self, i: int) -> list[float]:
         """The operands' numbers, and the attribute if there is one, as the op table takes them."""
-        operands = [self.graph.data[j] for j in self.graph.operands_of(i)]
-        if by_code(self.graph.op[i]).attribute:
-            operands.append(self.graph.attribute[i])
-        return operands
+        return arguments(self.graph, i)
 
     def changed(self, i: int) -> str:
         """What an operation gives now, where that is not what it gave."""
-        op, out = by_code(self.graph.op[i]), self.graph.data[i]
-        if op is LEAF or op is OPAQUE:
-            return ""
-        now = op.forward(*self.operands(i))
-        if same(now, out, abs(out)):
+        now, out = changed(self.graph, i), self.graph.data[i]
+        if now is None:
             return ""
         return f"{call(self.graph[i])} gives {show(now)} now, and {self.name(i)} holds {show(out)}"
 
     def notes(self, steps: Sequence[Step], why: str) -> list[str]:
         """What is to be said of any way: numbers that changed, lines that nobody recorded."""
-        changed = filter(None, (self.changed(step.node.index) for step in steps))
-        notes = [f"{note}: {CHANGED}" for note in changed if note not in why][:1]
+        others = filter(None, (self.changed(step.node.index) for step in steps))
+        notes = [f"{note}: {CHANGED}" for note in others if note not in why][:1]
         if not self.graph.sources and any(step.node.op is not LEAF for step in steps):
             notes.append(
                 "source lines are shown of what is made inside "
@@ -128,16 +123,6 @@ def ancestors(graph: Graph, root: int) -> list[int]:
 def ratio(x: float, y: float) -> float:
     """How many times as large x is, whatever the signs."""
     return abs(float(ops.DIV.forward(x, y)))
-
-
-def same(x: float, y: float, size: float) -> bool:
-    """Whether two numbers, made of such a size, differ in the last places alone.
-
-    Backends may differ there, each in its own way.
-    """
-    if math.isfinite(x) and math.isfinite(y):
-        return abs(x - y) <= 1e-9 * size + 1e-300
-    return x == y or (x != x and y != y)
 
 
 def steepest(sizes: Sequence[float], large: float) -> tuple[int | None, int]:
