@@ -20,7 +20,8 @@ typedef struct {
     uint32_t from; /* the first pair of a chain that the order does not hold yet */
 } Frame;
 
-static int
+/* Double the room of an array, given by its address. 0, or -1 with an error. */
+int
 grow(void *items, Py_ssize_t *room, size_t size)
 {
     Py_ssize_t wanted = *room ? *room * 2 : 256;

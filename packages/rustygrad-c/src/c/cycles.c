@@ -95,15 +95,9 @@ track_held(PyObject *object, void *arg)
     if (Py_TYPE(object) != pending->state->Value || ((Node *)object)->flags & TRACKED) {
         return 0;
     }
-    if (pending->count == pending->room) {
-        Py_ssize_t room = pending->room ? 2 * pending->room : 256;
-        Node **nodes = PyMem_Realloc(pending->nodes, room * sizeof(Node *));
-        if (nodes == NULL) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        pending->nodes = nodes;
-        pending->room = room;
+    if (pending->count == pending->room &&
+        grow(&pending->nodes, &pending->room, sizeof(Node *)) < 0) {
+        return -1;
     }
     node_track(pending->state, (Node *)object);
     pending->nodes[pending->count++] = (Node *)object;

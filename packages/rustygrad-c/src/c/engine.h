@@ -251,6 +251,7 @@ typedef struct {
     int stale;     /* whether folded ones must be written out */
     uint64_t mark; /* of the traversal */
 } Order;
+int grow(void *items, Py_ssize_t *room, size_t size);
 void order_free(State *state, Order *order);
 int order_of(State *, Order *order, PyObject *const *roots, Py_ssize_t count, int leaves,
              int looked_at);

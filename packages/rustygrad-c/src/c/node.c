@@ -180,27 +180,41 @@ first_is_younger(const Node *node, const Node *x, const Node *y)
     return x_is_low != y_is_low ? x_is_low : distance(node, x) < distance(node, y);
 }
 
-/* Run what may run Python inside a deallocation: nobody waits for it. */
-#define RUN_OUTSIDE(state, statement)                                                            \
-    do {                                                                                         \
-        Node *waiting = (state) ? (state)->doomed : NULL;                                        \
-        int dooming = (state) ? (state)->dooming : 0;                                            \
-        if (state) {                                                                             \
-            (state)->doomed = NULL;                                                              \
-            (state)->dooming = 0;                                                                \
-        }                                                                                        \
-        statement;                                                                               \
-        if (state) {                                                                             \
-            (state)->doomed = waiting;                                                           \
-            (state)->dooming = dooming;                                                          \
-        }                                                                                        \
-    } while (0)
+/* What waits for a deallocation. */
+typedef struct {
+    Node *doomed;
+    int dooming;
+} Waiting;
+
+/* Before what may run Python inside a deallocation: nobody waits meanwhile. */
+static Waiting
+step_outside(State *state)
+{
+    if (state == NULL) {
+        return (Waiting){NULL, 0};
+    }
+    Waiting waiting = {state->doomed, state->dooming};
+    state->doomed = NULL;
+    state->dooming = 0;
+    return waiting;
+}
+
+static void
+step_inside(State *state, Waiting waiting)
+{
+    if (state != NULL) {
+        state->doomed = waiting.doomed;
+        state->dooming = waiting.dooming;
+    }
+}
 
 /* Drop a reference to something that may run Python when it goes. */
 void
 drop_outside(State *state, PyObject *object)
 {
-    RUN_OUTSIDE(state, Py_XDECREF(object));
+    Waiting waiting = step_outside(state);
+    Py_XDECREF(object);
+    step_inside(state, waiting);
 }
 
 /* Drop a reference to a node; one of a subclass may have a finaliser. */
@@ -333,7 +347,9 @@ node_free(State *state, Node *node)
 {
     PyTypeObject *type = Py_TYPE(node);
     if (node->weakrefs != NULL) {
-        RUN_OUTSIDE(state, PyObject_ClearWeakRefs((PyObject *)node));
+        Waiting waiting = step_outside(state);
+        PyObject_ClearWeakRefs((PyObject *)node);
+        step_inside(state, waiting);
     }
     if (node->dict != NULL) {
         PyObject *dict = node->dict;

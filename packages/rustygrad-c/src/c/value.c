@@ -80,8 +80,8 @@ value_init(PyObject *self, PyObject *args, PyObject *kwargs)
         node_track(state, node);
     }
     if (children != NULL) {
-        PyObject *made = PyObject_CallMethod(state->helpers, "by_hand", name ? "OOO" : "OOs", self,
-                                             children, name ? (void *)name : (void *)"");
+        PyObject *made =
+            PyObject_CallMethod(state->helpers, "by_hand", name ? "OOO" : "OO", self, children, name);
         if (made == NULL) {
             return -1;
         }
@@ -403,11 +403,11 @@ value_setattro(PyObject *self, PyObject *name, PyObject *value)
         return -1;
     }
     int stored = ((Node *)self)->dict != NULL || !IS_EXACT(self); /* in a slot of a subclass */
-    State *state = state_of(self);
-    if (value != NULL && PyObject_IS_GC(value) && stored && state != NULL) {
-        return cycles_possible(state, (Node *)self);
+    if (value == NULL || !PyObject_IS_GC(value) || !stored) {
+        return 0;
     }
-    return 0;
+    State *state = state_of(self);
+    return state ? cycles_possible(state, (Node *)self) : 0;
 }
 
 /* --- what a Value shows --- */

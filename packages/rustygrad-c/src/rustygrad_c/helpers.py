@@ -58,7 +58,7 @@ def refuse_cycle(node: Value) -> None:
     raise made_of_itself(node)
 
 
-def by_hand(node: Value, children: Iterable[Any], name: str) -> None:
+def by_hand(node: Value, children: Iterable[Any], name: str = "") -> None:
     """Give a new leaf the operands that the user wrote, if any, and the name of what they made.
 
     Raises:
